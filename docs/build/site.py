@@ -1,9 +1,10 @@
-"""Puts the rulebook on the site: one page per rule from `rules/`, and their index, computed from the pages."""
+"""Puts the rulebook on the site: one page per rule from `rules/`, their index and what stands behind them, computed."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
+from coverage_page import table
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 
@@ -16,11 +17,12 @@ ROOT = Path(__file__).parents[2]
 def on_files(files: Files, config: MkDocsConfig) -> Files:
     """Add the generated pages; take out what is no page."""
     for file in list(files):
-        if file.src_uri.startswith("build/"):
+        if file.src_uri.startswith("build/") or file.src_uri.endswith(".toml"):
             files.remove(file)
     for path in sorted((ROOT / "rules").glob("*.md")):
         files.append(File.generated(config, f"rules/{path.name}", content=path.read_text("utf-8")))
     files.append(File.generated(config, "rules/index.md", content=index()))
+    files.append(File.generated(config, "coverage.md", content=table()))
     files.append(File.generated(config, "settings.md", content=settings()))
     return files
 
