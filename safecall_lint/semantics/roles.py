@@ -110,10 +110,21 @@ class Roles:
             if self.once(item):
                 continue
             callers = [] if self.route(item) or len(queue) > _CHAIN else self._callers_of(item)
+            if not callers and self._step_of_script(item):
+                continue
             if not callers or any(in_loop(site.frame) for site, _ in callers):
                 return False
             queue += {scope: None for _, scope in callers if isinstance(scope, Function) and scope not in queue}
         return True
+
+    def _step_of_script(self, function: Function) -> bool:
+        """Whether only what runs once names a function that nothing calls: a step in the list of a script."""
+        module = function.module
+        if function.parent or function.cls or function.node.decorator_list or b"__main__" not in module.source.utf8:
+            return False
+        naming = [node for node in module.tree.body if node is not function.node and _names(node, function.name)]
+        steps = [module.functions[node] for node in naming if node in module.functions]
+        return bool(steps) and len(steps) == len(naming) and all(self.once(step) for step in steps)
 
     def _callers_of(self, function: Function) -> list[tuple[CallSite, Scope]]:
         """The calls of a function, its own and those in an event loop of their own left out."""
@@ -156,6 +167,10 @@ class Roles:
     def _own_loop(self, site: CallSite, scope: Scope) -> bool:
         """Whether a call is the argument of `asyncio.run`: each such run has an event loop of its own."""
         return site.outer is not None and self.calls.kind(site.outer.node, scope) == "run"
+
+
+def _names(node: ast.AST, name: str) -> bool:
+    return any(isinstance(inner, ast.Name) and inner.id == name for inner in ast.walk(node))
 
 
 def in_loop(frame: Frame | None) -> bool:

@@ -122,17 +122,18 @@ class Sharing:
         return False
 
     def _fallback(self, site: CallSite, scope: Scope) -> bool:
-        """Whether the client is only made where the caller brought none: `client or AsyncClient()`."""
+        """Whether the client is only made where the caller brought none: `client or AsyncClient()`, `if not client`."""
         if not isinstance(scope, Function):
             return False
         for parent in self.lifetimes.around(site.node, scope):
             if isinstance(parent, ast.BoolOp | ast.IfExp):
                 return True
-            if isinstance(parent, ast.If) and any(
-                isinstance(node, ast.Name) and node.id in scope.parameters for node in ast.walk(parent.test)
-            ):
-                tested = {node.id for node in ast.walk(parent.test) if isinstance(node, ast.Name)}
-                if tested & set(targets(site.statement)):
+            if isinstance(parent, ast.If):
+                tested = [node for node in ast.walk(parent.test) if isinstance(node, ast.Name)]
+                asked = [node for node in tested if _is_parameter(node.id, scope)]
+                if asked and {node.id for node in tested} & set(targets(site.statement)):
+                    return True
+                if any(self.calls.evaluator.of_kind(node, scope, "client") for node in asked):
                     return True
         return False
 
@@ -266,3 +267,7 @@ class Sharing:
                 passed = argument_of(call, name, callee)
                 if passed is argument or (isinstance(argument, ast.keyword) and passed is argument.value):
                     yield name, callee
+
+
+def _is_parameter(name: str, scope: Function) -> bool:
+    return any(binding.form == "parameter" and owner is scope for binding, owner in scope.lookup(name))
