@@ -11,6 +11,8 @@ from safecall_lint.semantics.callers import Callers
 from safecall_lint.semantics.calls import Calls
 from safecall_lint.semantics.deadlines import Deadlines
 from safecall_lint.semantics.deployment import Deployment
+from safecall_lint.semantics.endpoints import Endpoints
+from safecall_lint.semantics.entries import Entries
 from safecall_lint.semantics.evaluate import Evaluator
 from safecall_lint.semantics.exceptions import Exceptions
 from safecall_lint.semantics.fanout import FanOuts
@@ -104,6 +106,14 @@ class Semantics:
     @cached_property
     def deadlines(self) -> Deadlines:
         return Deadlines(self.evaluator)
+
+    @cached_property
+    def entries(self) -> Entries:
+        return Entries(self.calls, self.roles, self.deadlines)
+
+    @cached_property
+    def endpoints(self) -> Endpoints:
+        return Endpoints(self.calls, self.reach, self.deadlines, self.entries, self.retries, self.streams)
 
     @cached_property
     def raising(self) -> Raising:

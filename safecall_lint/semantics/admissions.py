@@ -100,7 +100,7 @@ class Admissions:
     def queue_timeouts(self, scope: Scope) -> list[QueueTimeout]:
         """The deadlines of a scope that are meant for waiting: nothing but the wait runs under them, or what follows
         it has a limit of its own."""
-        found = (self.queued(deadline, scope) for deadline in self.deadlines.of(scope))
+        found = (self.queued(deadline, scope) for deadline in self.deadlines.of(scope) if not deadline.whole)
         return [item for item in found if item and (item.alone or (item.work and self.for_waiting(item)))]
 
     def queued(self, deadline: Deadline, scope: Scope) -> QueueTimeout | None:

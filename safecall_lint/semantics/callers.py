@@ -25,6 +25,7 @@ class Callers:
     evaluator: Evaluator
     _texts: dict[str, dict[str, bytes]] = field(default_factory=dict, repr=False)
     _named: dict[tuple[str, str], tuple[list[str], bool] | None] = field(default_factory=dict, repr=False)
+    _mentions: dict[tuple[str, bytes], bool] = field(default_factory=dict, repr=False)
 
     def of(self, function: Function) -> Iterator[tuple[CallSite, Scope]]:
         """The calls of a function in its project's code, those of its own module first; a name that too many files
@@ -42,6 +43,21 @@ class Callers:
         """Whether any code of a module's project, tests aside, calls something of that name."""
         named = self._naming(name, module)
         return named is None or bool(named[0])
+
+    def mentioned(self, pattern: bytes, word: bytes, module: Module) -> bool:
+        """Whether any code of a module's project, tests aside, has text that a regular expression finds; what it finds
+        has `word` in it."""
+        top = self.evaluator.project.top(module.file)
+        if (top, pattern) not in self._mentions:
+            texts = self._project(top).values()
+            self._mentions[top, pattern] = any(word in text and re.search(pattern, text) for text in texts)
+        return self._mentions[top, pattern]
+
+    def modules(self, first: re.Pattern[bytes], second: re.Pattern[bytes], module: Module) -> Iterator[Module]:
+        """The modules of a project, tests aside, whose text two regular expressions find."""
+        for file, text in self._project(self.evaluator.project.top(module.file)).items():
+            if first.search(text) and second.search(text) and (found := self.evaluator.project.load(file)):
+                yield found
 
     def _is_call_of(self, function: Function, site: CallSite, scope: Scope, unique: bool) -> bool:
         """Whether a call by the right name is of this function. A method of an unknown object is, where no other

@@ -23,7 +23,7 @@ class Deadline:
     `node` is the `with` statement, or the `wait_for` call; `item` is the position among the `with` items. `maker` is
     the call that states the limit, `limit` its argument and `seconds` its value, None where the code does not tell.
     `name` is what `as` binds. `raises` tells whether it ends in a `TimeoutError`: `move_on_after` does not.
-    `frame` is where it stands.
+    `frame` is where it stands. `whole` marks one that is made to cover a whole piece of work, its waits included.
     """
 
     node: ast.With | ast.AsyncWith | ast.Call
@@ -35,6 +35,7 @@ class Deadline:
     raises: bool
     scope: Scope
     frame: Frame | None
+    whole: bool = False
 
     @property
     def site(self) -> Site:
@@ -76,13 +77,14 @@ class Deadlines:
                 if not isinstance(value, Instance) or value.call is None or value.scope is None:
                     continue
                 fact = self.evaluator.fact(value)
-                if fact and fact.kind == "timeout-scope":
+                if fact and fact.kind in ("timeout-scope", "deadline"):
                     limit = argument(value.call, fact)
                     seconds = self.evaluator.number(limit, value.scope)
                     name = item.optional_vars.id if isinstance(item.optional_vars, ast.Name) else ""
                     raises = bool(fact.timeout_exception)
+                    whole = fact.kind == "deadline"
                     yield Deadline(
-                        block.node, index, value.call, limit, seconds, name, raises, value.scope, block.frame
+                        block.node, index, value.call, limit, seconds, name, raises, value.scope, block.frame, whole
                     )
 
     def _of_call(self, site: CallSite, scope: Scope) -> Iterator[Deadline]:

@@ -1,0 +1,178 @@
+"""What a request waits for: the vendor calls of a route, or of a dependency, that no deadline ends."""
+
+from __future__ import annotations
+
+import ast
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from safecall_lint.semantics.calls import Calls, VendorCall
+from safecall_lint.semantics.deadlines import Deadlines
+from safecall_lint.semantics.entries import Entries
+from safecall_lint.semantics.model import Function
+from safecall_lint.semantics.reach import Reach
+from safecall_lint.semantics.retries import Retries
+from safecall_lint.semantics.roles import in_loop
+from safecall_lint.semantics.scan import CallSite
+from safecall_lint.semantics.streams import Streams
+from safecall_lint.semantics.values import FunctionValue, LambdaValue, Member, Site, Value
+
+PATIENCE = 30.0
+"""Seconds after which callers and the gateways in front of a service have given up, most of them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """A call in a coroutine that waits for a vendor. `steps` are the calls on the way from it to `vendor`, the first
+    vendor call that it leads to. `seconds` is what the clients' own timeouts allow all that it leads to: infinite where
+    nothing ends it, None where the code does not tell. `many` marks work that is done an unknown number of times."""
+
+    site: CallSite
+    vendor: VendorCall
+    steps: tuple[Site, ...]
+    seconds: float | None
+    many: bool
+
+
+@dataclass
+class Endpoints:
+    """Answers for coroutines."""
+
+    calls: Calls
+    reach: Reach
+    deadlines: Deadlines
+    entries: Entries
+    retries: Retries
+    streams: Streams
+    _known: dict[Function, list[Wait]] = field(default_factory=dict, repr=False)
+
+    def unbounded(self, function: Function) -> list[Wait]:
+        """The waits of a route or dependency that have no deadline in common, where they may outlast `PATIENCE`."""
+        if not function.is_async:
+            return []
+        if function not in self._known:
+            found = self._unbounded(function)
+            if not self.calls.evaluator.idle:
+                return found
+            self._known[function] = found
+        return self._known[function]
+
+    def _unbounded(self, function: Function) -> list[Wait]:
+        waits = list(self._waits(function))
+        if not waits or (not any(map(_is_long, waits)) and _total(waits) <= PATIENCE):
+            return []
+        return waits if self.entries.role(function) and not self.entries.bounded(function) else []
+
+    def _waits(self, function: Function) -> Iterator[Wait]:
+        for site in function.scan.calls:
+            if self.calls.spawned(site) and not self._threaded(site, function):
+                continue
+            if not self.entries.cut(site, function) and (wait := self._wait(site, function)):
+                yield wait
+
+    def _wait(self, site: CallSite, function: Function) -> Wait | None:
+        looped = in_loop(site.frame)
+        vendor = self.calls.vendor(site.node, function)
+        if vendor:
+            return self._of(site, [(vendor, (), looped)]) if self._is_awaited(vendor) else None
+        found = [row for callee in self._callees(site, function) for row in self._below(callee, looped)]
+        return self._of(site, found) if found else self._of_thread(site, function, looped)
+
+    def _of(self, site: CallSite, found: list[tuple[VendorCall, tuple[Site, ...], bool]]) -> Wait:
+        limits = [self.deadlines.own(vendor) for vendor, _, _ in found]
+        known = [limit for limit in limits if limit is not None]
+        seconds = math.inf if math.inf in known else sum(known) if len(known) == len(limits) else None
+        vendor, steps, _ = found[0]
+        return Wait(site, vendor, steps, seconds, any(many for _, _, many in found))
+
+    # -- calls on the loop -------------------------------------------------------------------------------------------
+
+    def _is_awaited(self, vendor: VendorCall) -> bool:
+        """Whether a call gives the loop away until the answer is there. The gaps of a stream are bounded otherwise."""
+        return vendor.fact.style != "sync" and not self.streams.opens(vendor.node, vendor.scope)
+
+    def _callees(self, site: CallSite, function: Function) -> list[Function]:
+        """The coroutines of the project that a call runs in its own time."""
+        callees = self.calls.evaluator.callees(site.node, function)
+        return [
+            callee for callee in callees if callee.is_async and _runs(site, callee) and self.reach.runs(site, callee)
+        ]
+
+    def _below(self, callee: Function, many: bool) -> Iterator[tuple[VendorCall, tuple[Site, ...], bool]]:
+        """The vendor calls in and below a coroutine that no deadline below the route ends."""
+        if self.entries.guarded(callee):
+            return
+        for chain in self.reach.chains(callee, self._enters):
+            inner = chain.function
+            repeated = many or bool(self.retries.decorators(inner))
+            for site in inner.scan.calls:
+                if self.calls.spawned(site) or self.entries.cut(site, inner):
+                    continue
+                vendor = self.calls.vendor(site.node, inner)
+                if vendor and self._is_awaited(vendor):
+                    yield vendor, chain.steps, repeated or in_loop(site.frame)
+
+    def _enters(self, site: CallSite, scope: Function) -> bool:
+        if self.entries.cut(site, scope):
+            return False
+        return all(_runs(site, callee) for callee in self.calls.evaluator.callees(site.node, scope))
+
+    # -- calls in threads --------------------------------------------------------------------------------------------
+
+    def _threaded(self, site: CallSite, function: Function) -> bool:
+        """Whether a call is awaited work for a thread."""
+        return site.awaited and self._work(site, function) is not None
+
+    def _of_thread(self, site: CallSite, function: Function, many: bool) -> Wait | None:
+        work = self._work(site, function) if site.awaited else None
+        for value in self.calls.evaluator.values(work, function):
+            assert work is not None
+            if found := self._sync(value, work, function):
+                return self._of(site, [(vendor, steps, many) for vendor, steps in found])
+        return None
+
+    def _work(self, site: CallSite, function: Function) -> ast.expr | None:
+        """What a call hands to a thread."""
+        for value in self.calls.evaluator.values(site.node.func, function):
+            fact = self.calls.evaluator.fact(value)
+            position = fact.callable_position if fact and fact.kind == "executor" else -1
+            if isinstance(value, Member) and value.path == ("run_in_executor",):
+                position = 1
+            if 0 <= position < len(site.node.args):
+                return site.node.args[position]
+        return None
+
+    def _sync(self, value: Value, work: ast.expr, function: Function) -> list[tuple[VendorCall, tuple[Site, ...]]]:
+        """The vendor call that a callable makes in its thread."""
+        match value:
+            case FunctionValue(inner):
+                chain = self.reach.vendor(inner)
+                return (
+                    [(chain.end, chain.steps)]
+                    if chain and not self.streams.opens(chain.end.node, chain.end.scope)
+                    else []
+                )
+            case LambdaValue(node, scope):
+                calls = [item for item in ast.walk(node.body) if isinstance(item, ast.Call)]
+                vendors = filter(None, (self.calls.vendor(item, scope) for item in calls))
+                return [(vendor, ()) for vendor in vendors]
+            case _:
+                vendor = self.calls.vendor(ast.copy_location(ast.Call(work, [], []), work), function)
+                return [(vendor, ())] if vendor else []
+
+
+def _runs(site: CallSite, callee: Function) -> bool:
+    """Whether the body of a generator runs where it is called: it is gone through on the spot."""
+    if not callee.is_generator or "asynccontextmanager" in callee.decorator_names:
+        return True
+    frame = site.frame
+    return frame is not None and isinstance(frame.node, ast.AsyncFor | ast.For) and frame.section == "items"
+
+
+def _is_long(wait: Wait) -> bool:
+    return wait.many or wait.seconds is None
+
+
+def _total(waits: list[Wait]) -> float:
+    return sum(wait.seconds or 0.0 for wait in waits)
