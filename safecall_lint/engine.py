@@ -16,7 +16,7 @@ from safecall_lint.settings import Profile, Selection, Settings, select
 from safecall_lint.source import Source, SourceError
 from safecall_lint.suppressions import suppressions, unsilenced
 from safecall_lint.test_files import is_test
-from safecall_lint.verdicts import UNREADABLE, unknown, unreadable, unused
+from safecall_lint.verdicts import PARSER, UNREADABLE, unknown, unreadable, unused
 
 if TYPE_CHECKING:
     from safecall_lint import visiting
@@ -104,7 +104,8 @@ class Linter:
             try:
                 return visiting.check(source, self.project, rules), crashes
             except SyntaxProblem as problem:
-                return [unreadable(source.path, problem.message, problem.line, problem.column)], crashes
+                place = (problem.line, problem.column)
+                return [unreadable(source.path, problem.message, *place, label=PARSER)], crashes
             except visiting.RuleCrash as crash:
                 if isinstance(crash.cause, RecursionError):
                     return [unreadable(source.path, TOO_DEEP)], crashes

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 
 from safecall_lint.finding import Confidence, Edit, Finding, Fix, Safety, Span
@@ -12,12 +13,13 @@ from safecall_lint.suppressions import Suppression, Word
 UNREADABLE = "syntax-error"
 UNUSED = "unused-suppression"
 UNKNOWN = "unknown-suppression"
+PARSER = f"read by Python {sys.version_info.major}.{sys.version_info.minor}, which does not know newer syntax"
 
 
-def unreadable(path: str, message: str, line: int = 1, column: int = 1) -> Finding:
+def unreadable(path: str, message: str, line: int = 1, column: int = 1, label: str = "") -> Finding:
     """A file that could not be analysed, so that silence about it is no all-clear."""
     span = Span(0, 0, line, column, line, column)
-    return _finding(path, UNREADABLE, span, message, help="repair the file, or leave it out with `exclude`")
+    return _finding(path, UNREADABLE, span, message, label, help="repair the file, or leave it out with `exclude`")
 
 
 def unused(source: Source, found: list[Suppression], ran: frozenset[str]) -> Iterator[Finding]:

@@ -24,7 +24,7 @@ class UnboundedShield(Visitor):
         if any(limit.cuts(site) for limit in self.semantics.deadlines.of(function)):
             return
         bounded = any(self._bounded(callee) for callee in self.semantics.evaluator.callees(given, function))
-        if not bounded and self.semantics.calls.kind(given, function) != "wait-for":
+        if not bounded and self.semantics.calls.kind(given, function) not in ("wait-for", "future"):
             self.report(
                 node,
                 "when this is cancelled, the shielded work runs on and nobody has it",

@@ -46,7 +46,7 @@ class UncheckedStatus(Visitor):
         known = [(value, response) for value, response in found if response is not None]
         understood = all(response is not None or _nothing(value) for value, response in found)
         if known and understood and all(self._unchecked(read.value, item, function) for _, item in known):
-            self._tell(node, read, known[0][1], function)
+            self._tell(node, read, self._nearest([response for _, response in known]), function)
 
     def _values(self, expr: cst.BaseExpression) -> tuple[Value, ...]:
         """What is read; a request that is read where it is made is known by its own node, so that it has a place."""
@@ -55,6 +55,12 @@ class UncheckedStatus(Visitor):
         if site is not None:
             return self.semantics.evaluator.values(site.node, self.context.scope)
         return self.context.values(expr)
+
+    def _nearest(self, found: list[Response]) -> Response:
+        """Of the requests that a name has stood for, the last one above this place."""
+        line: int = getattr(self.context.twin(self.context.statement()), "lineno", 0)
+        above = [one for one in found if one.scope is self.context.scope and one.call.lineno <= line]
+        return max(above, key=lambda one: one.call.lineno, default=found[0])
 
     def _returned(self, node: cst.BaseExpression) -> bool:
         """Whether the text as it is becomes the function's result."""

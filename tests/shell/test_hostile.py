@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -41,6 +42,13 @@ def test_a_file_that_cannot_be_analysed_is_one_error_with_its_reason(
     assert out.startswith("error[syntax-error]: ")
     assert err == ""
     assert len(out) < 2000
+
+
+def test_syntax_that_does_not_parse_tells_which_python_read_it(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (here / "m.py").write_bytes(b"bad()\nof the future = 1\n")
+    assert run(["m.py"]) == 1
+    version = ".".join(str(part) for part in sys.version_info[:2])
+    assert f"^ read by Python {version}, which does not know newer syntax" in capsys.readouterr().out
 
 
 def test_a_rule_that_runs_out_of_stack_says_so(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
