@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
 from safecall_lint.semantics.calls import Calls
+from safecall_lint.semantics.flow import own_nodes
 from safecall_lint.semantics.holding import Holding
 from safecall_lint.semantics.model import Function
 from safecall_lint.semantics.scan import CallSite
@@ -125,8 +126,11 @@ def _gives_back(function: Function, target: str) -> bool:
 
 def _nodes(body: list[ast.stmt]) -> Iterator[ast.AST]:
     """Everything in a body, inner functions included, in source order."""
-    found = [node for statement in body for node in ast.walk(statement)]
-    return iter(sorted(found, key=lambda node: (getattr(node, "lineno", 0), getattr(node, "col_offset", 0))))
+    return _in_order(node for statement in body for node in ast.walk(statement))
+
+
+def _in_order(nodes: Iterable[ast.AST]) -> Iterator[ast.AST]:
+    return iter(sorted(nodes, key=lambda node: (getattr(node, "lineno", 0), getattr(node, "col_offset", 0))))
 
 
 def _tries(function: Function) -> Iterator[ast.Try]:
@@ -142,7 +146,7 @@ def _holds(body: list[ast.stmt], node: ast.expr) -> bool:
 def _risks(function: Function, taken: ast.stmt, end: int, calls: bool) -> Iterator[ast.expr]:
     """What suspends, or with `calls` also what may raise, between a statement and a line."""
     elsewhere = [(body[0].lineno, body[-1].end_lineno or 0) for body in _other_ways(function, taken) if body]
-    for node in _nodes(function.node.body):
+    for node in _in_order(own_nodes(function.node.body)):
         line: int = getattr(node, "lineno", 0)
         if not (taken.end_lineno or taken.lineno) < line < end or any(a <= line <= b for a, b in elsewhere):
             continue

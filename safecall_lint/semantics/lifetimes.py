@@ -15,6 +15,7 @@ from safecall_lint.semantics.scan import CallSite
 from safecall_lint.semantics.values import ClassValue, FunctionValue, Instance, Object, Symbol
 
 _DEPTH = 5
+_FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 _PASSING = (ast.Await, ast.BoolOp, ast.Starred, ast.keyword, ast.FormattedValue)
 _LITERALS = (ast.Dict, ast.List, ast.Tuple, ast.Set)
 _COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp, ast.comprehension)
@@ -116,7 +117,13 @@ class Lifetimes:
         """What becomes of the value that a local name holds."""
         if depth > _DEPTH:
             return Fate.UNKNOWN
-        return max((self.fate(use, scope, depth) for use in uses(name, scope)), default=Fate.USED)
+        return max((self._use(use, scope, depth) for use in uses(name, scope)), default=Fate.USED)
+
+    def _use(self, use: ast.Name, scope: Function, depth: int) -> Fate:
+        """What becomes of a value by one use of it; what an inner function uses goes where that function goes."""
+        inner = next((node for node in self.around(use, scope) if isinstance(node, _FUNCTIONS)), None)
+        taken = self.of_name(inner.name, scope, depth + 1) if inner else Fate.USED
+        return max(self.fate(use, scope, depth), taken if taken is not Fate.UNKNOWN else Fate.USED)
 
     def _passed(self, child: ast.AST, call: ast.Call, scope: Function, depth: int) -> Fate | None:
         """A value handed to a call: entered, lent to a function, or part of the object that the call makes."""

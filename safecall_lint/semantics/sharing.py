@@ -205,7 +205,16 @@ class Sharing:
                     break
                 if repeats(parent, use) and parent not in attempts:
                     return True
+                if isinstance(parent, ast.FunctionDef | ast.AsyncFunctionDef) and self._called_often(parent, where):
+                    return True
         return False
+
+    def _called_often(self, inner: ast.FunctionDef | ast.AsyncFunctionDef, function: Function) -> bool:
+        """Whether a function calls one that stands in it once per item."""
+        calls = (node for node in ast.walk(function.node) if isinstance(node, ast.Call))
+        named = (call for call in calls if isinstance(call.func, ast.Name) and call.func.id == inner.name)
+        around = ((call, parent) for call in named for parent in self.lifetimes.around(call, function))
+        return any(repeats(parent, call) and not isinstance(parent, ast.While) for call, parent in around)
 
     def closed(self, site: CallSite, function: Function, fact: Fact) -> bool:
         """Whether the function closes a client that it makes: by `with`, by a call, or in a function it is lent to."""

@@ -6,6 +6,7 @@ import ast
 
 import libcst as cst
 
+from safecall_lint.semantics.flow import own_nodes
 from safecall_lint.semantics.model import Function
 from safecall_lint.semantics.scan import CallSite, Frame
 from safecall_lint.semantics.values import Instance, Site, Symbol
@@ -63,7 +64,7 @@ class UnshieldedCleanup(Visitor):
         self.report(
             node,
             "a second cancellation cuts this clean-up half way",
-            label="is awaited with nothing to protect it, and nothing to end it",
+            label="is awaited with nothing to protect it",
             labels=[(Site(function.module, handler), "runs because of a cancellation")],
             help="shield and bound it: `with anyio.move_on_after(5, shield=True)`, or `wait_for(shield(task), 5)`",
         )
@@ -74,9 +75,8 @@ class UnshieldedCleanup(Visitor):
             return
         rows = [row.value for row, _ in function.lookup(name) if isinstance(row.value, ast.Call)]
         started = any(self.semantics.calls.kind(row, function) == "spawn" for row in rows if isinstance(row, ast.Call))
-        names = [site.node.func.attr for site in function.scan.calls if isinstance(site.node.func, ast.Attribute)]
-        cancelled = "cancel" in names
-        if started and not cancelled:
+        told = any(self._ends(site.node, function) for site in function.scan.calls) or _raises_flag(function)
+        if started and not told:
             self.report(
                 node,
                 "a reader that has gone waits here until the whole task is done",
@@ -84,5 +84,25 @@ class UnshieldedCleanup(Visitor):
                 help=f"cancel it first: `{name}.cancel()`",
             )
 
+    def _ends(self, call: ast.Call, function: Function) -> bool:
+        """Whether a call tells a task to come to its end: by `cancel()`, an event, or a last item in its queue."""
+        if not isinstance(call.func, ast.Attribute):
+            return False
+        if call.func.attr in ("put", "put_nowait"):
+            return any(isinstance(arg, ast.Constant) and arg.value is None for arg in call.args)
+        of = self.semantics.evaluator.of_kind(call.func.value, function, "event") if call.func.attr == "set" else []
+        return call.func.attr == "cancel" or bool(of)
+
     def _final(self, node: cst.Await) -> bool:
         return any(isinstance(item, cst.Finally) for item in self.context.stack)
+
+
+def _raises_flag(function: Function) -> bool:
+    """Whether a function sets an object's flag, such as the `should_exit` of a server."""
+    return any(
+        isinstance(node, ast.Assign)
+        and isinstance(node.targets[0], ast.Attribute)
+        and isinstance(node.value, ast.Constant)
+        and node.value.value is True
+        for node in own_nodes(function.node.body)
+    )
