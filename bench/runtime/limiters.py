@@ -21,7 +21,7 @@ from pyrate_limiter import Rate as PyrateRate
 from throttled.asyncio import Throttled, rate_limiter
 
 from safecall_lint.runtime import CallPolicy, Rate
-from safecall_lint.runtime._rate import Quota
+from safecall_lint.runtime._quota import Quota
 from safecall_lint.runtime.testing import run
 
 ROUNDS = 7

@@ -16,7 +16,7 @@ from ._events import Admitted, Event, Rejected, RejectReason
 from ._gate import Gate, Pass, Waiter
 from ._options import CallOptions
 from ._per_loop import PerLoop
-from ._rate import Quota
+from ._quota import Quota
 from ._slot import Slot
 
 

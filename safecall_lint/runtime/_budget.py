@@ -14,9 +14,13 @@ _CALLS, _RETRIES = range(2)
 class RetryBudget:
     """How many retries the whole process may make, whatever each call would like.
 
+    In any window it allows `max(ratio * calls, minimum_per_second * window)`. The larger of the two and not their sum:
+    then the vendor of a busy service never gets more than `1 + ratio` requests for each of yours, and the minimum
+    counts only below `minimum_per_second / ratio` calls a second.
+
     Args:
         ratio: retries allowed for each call of the window. Default: 20 %, as in Finagle and Envoy.
-        minimum_per_second: retries allowed besides, so that a quiet service can retry at all.
+        minimum_per_second: retries allowed in any case, so that a quiet service can retry at all.
         window: length of the sliding window in seconds.
 
     Raises:
@@ -50,13 +54,17 @@ class Budget:
         """Spend one retry; return False where none is left."""
         with self._lock:
             calls, retries = self._window.roll(now)
-            if retries + 1 > self._ratio * calls + self._minimum:
+            if retries + 1 > max(self._ratio * calls, self._minimum):
                 return False
             self._window.add(now, _RETRIES)
             return True
 
-    def give_back(self, now: float) -> None:
-        """Return a retry that was never sent."""
+    def give_back(self, then: float) -> None:
+        """Return a retry that was taken at `then` and never sent."""
         with self._lock:
-            if self._window.roll(now)[_RETRIES] > 0:
-                self._window.add(now, _RETRIES, -1)
+            self._window.take_back(then, _RETRIES)
+
+    def spent(self, now: float) -> int:
+        """Return the retries that count against the window that ends now."""
+        with self._lock:
+            return self._window.roll(now)[_RETRIES]

@@ -67,15 +67,18 @@ class CallSettings:
 
 
 class _Call(Entry):
-    """The state of one call; as an entry it is that of the current attempt."""
+    """The state of one call; as an entry it is that of the current attempt.
 
-    __slots__ = ("attempt", "pausing", "started")
+    `granted` is when the budget gave a retry that is not sent yet.
+    """
+
+    __slots__ = ("attempt", "granted", "started")
 
     def __init__(self, started: float, at: float, options: CallOptions) -> None:
         super().__init__(started, at, options)
         self.started = started
         self.attempt = 1
-        self.pausing = False
+        self.granted: float | None = None
 
 
 class Execution:
@@ -122,6 +125,7 @@ class Execution:
                 if slot is None and call.waiter is not None:
                     slot = self._admission.claim(call, await call.waiter)
                 assert slot is not None
+                call.granted = None
                 timer = self._timers.get().start(task, slot.time, call.at)
                 try:
                     result = await exchange.send(slot)
@@ -162,7 +166,6 @@ class Execution:
         return _Call(now, min(now + self._settings.deadline, _deadline.current.get()), options)
 
     def _next_attempt(self, call: _Call) -> None:
-        call.pausing = False
         call.attempt += 1
         call.since = self._clock.time()
 
@@ -190,6 +193,8 @@ class Execution:
         late = self._too_late(call, slot) if timer.stop(error) else None
         shown = late or error
         failure = exchange.explain(shown) if isinstance(shown, Exception) else None
+        if failure is not None and failure.headers:
+            slot.heed(failure.headers)
         slot.abandon() if failure is None or failure.refused else slot.leave(failure)
         if self._emit is not None:
             self._report_attempt(self._emit, call, slot, shown, failure)
@@ -214,7 +219,6 @@ class Execution:
             return None
         delay = retry.delay(failure, call.attempt, self._clock.random(), self._clock.wall())
         reason = self._drop_reason(call, exchange, failure, delay)
-        call.pausing = reason is None
         if self._emit is not None:
             self._report_retry(self._emit, call, failure, delay, reason)
         return delay if reason is None else None
@@ -229,14 +233,16 @@ class Execution:
         now = self._clock.time()
         if now + delay >= call.at:
             return "deadline"
-        if self._budget is not None and not self._budget.take(now):
-            return "budget"
+        if self._budget is not None:
+            if not self._budget.take(now):
+                return "budget"
+            call.granted = now
         return None
 
     def _abort(self, call: _Call, error: BaseException) -> None:
         self._admission.abandon(call)
-        if call.pausing and self._budget is not None:
-            self._budget.give_back(self._clock.time())
+        if call.granted is not None and self._budget is not None:
+            self._budget.give_back(call.granted)
         if self._emit is not None:
             self._report_end(self._emit, call, error)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import socket
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeGuard
 
 from ._errors import CallRejected, CallTimeout, DeadlineExceeded
 
@@ -88,7 +88,7 @@ def of_answer(response: Any, request: Any) -> Failure | None:
     return _failure(None, status, response, request, untouched=False, lost=False, refused=False)
 
 
-def is_response(result: object) -> bool:
+def is_response(result: object) -> TypeGuard[Any]:
     """Whether `result` is a response of httpx or httpx2."""
     kind = type(result)
     return kind.__name__ == "Response" and kind.__module__ in ("httpx", "httpx2")

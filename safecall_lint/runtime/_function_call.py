@@ -27,7 +27,10 @@ class FunctionCall(Generic[T]):
         self._kwargs = kwargs
 
     async def send(self, slot: Slot) -> T:
-        return await self._function(*self._args, **self._kwargs)
+        result = await self._function(*self._args, **self._kwargs)
+        if _failure.is_response(result):
+            slot.heed(result.headers)
+        return result
 
     def judge(self, result: T) -> Failure | None:
         return _failure.of_response(result) if _failure.is_response(result) else None

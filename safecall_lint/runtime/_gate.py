@@ -13,7 +13,7 @@ from enum import IntEnum
 from typing import TypeAlias
 
 from ._adaptive import Gradient
-from ._rate import Charge, Quota
+from ._quota import Charge, Quota
 
 _TURN_OF_THE_OLDEST = 8
 _COMPACT_ABOVE = 64

@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import TypeAlias
 
+from ._allowance import Allowance, allowances
+
 Headers: TypeAlias = Mapping[str, str]
 
 LONGEST_WAIT = 3600.0
@@ -16,7 +18,7 @@ LONGEST_WAIT = 3600.0
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _EPOCH_FROM = 1e9
-_REMAINING = re.compile(r"(?:x-|anthropic-)?ratelimit-(?:remaining.*|.*-remaining)")
+_EPOCH_IN_MS_FROM = 1e11
 
 
 def retry_after(headers: Headers, wall: float) -> float | None:
@@ -29,7 +31,7 @@ def retry_after(headers: Headers, wall: float) -> float | None:
         headers: the response's headers, with names in any case.
         wall: our own time in seconds since the epoch, for a date without a `Date` header beside it.
     """
-    found = {name.lower(): value.strip() for name, value in headers.items()}
+    found = _lower(headers)
     for wait in (
         _scaled(found.get("retry-after-ms"), 0.001),
         _moment(found.get("retry-after"), found, wall),
@@ -38,6 +40,21 @@ def retry_after(headers: Headers, wall: float) -> float | None:
         if wait is not None:
             return min(wait, LONGEST_WAIT)
     return None
+
+
+def quota_left(headers: Headers, wall: float) -> list[Allowance]:
+    """Return what the vendor says is left of its quotas.
+
+    Args:
+        headers: the response's headers, with names in any case.
+        wall: our own time in seconds since the epoch, for a reset date without a `Date` header beside it.
+    """
+    found = _lower(headers)
+    return allowances(found, lambda text: _moment(text, found, wall))
+
+
+def _lower(headers: Headers) -> dict[str, str]:
+    return {name.lower(): value.strip() for name, value in headers.items()}
 
 
 def _scaled(text: str | None, unit: float) -> float | None:
@@ -54,7 +71,10 @@ def _moment(text: str | None, found: Headers, wall: float) -> float | None:
         return None
     number = _scaled(text, 1.0)
     if number is not None:
-        return number if number < _EPOCH_FROM else max(0.0, number - _their_time(found, wall))
+        if number < _EPOCH_FROM:
+            return number
+        epoch = number if number < _EPOCH_IN_MS_FROM else number / 1000
+        return max(0.0, epoch - _their_time(found, wall))
     if "".join(map("".join, _DURATION.findall(text))) == text:
         return sum(float(amount) * _SECONDS[unit] for amount, unit in _DURATION.findall(text))
     when = _date(text)
@@ -81,9 +101,5 @@ def _their_time(found: Headers, wall: float) -> float:
 
 def _used_up_for(found: Headers, wall: float) -> float | None:
     """Return the longest reset time among the limits with nothing remaining."""
-    resets = [
-        _moment(found.get(name.replace("remaining", "reset")), found, wall)
-        for name, value in found.items()
-        if _REMAINING.fullmatch(name) and _scaled(value, 1.0) == 0
-    ]
-    return max((reset for reset in resets if reset is not None), default=None)
+    told = allowances(found, lambda text: _moment(text, found, wall))
+    return max((one.reset for one in told if one.remaining == 0 and one.reset is not None), default=None)

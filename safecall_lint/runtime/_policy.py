@@ -24,7 +24,8 @@ from ._function_call import FunctionCall, no_answer
 from ._gate import Gate, Priority
 from ._options import CallOptions
 from ._per_loop import PerLoop
-from ._rate import Quota, Rate
+from ._quota import Quota
+from ._rate import Rate
 from ._retry import Retry
 from ._sink import guarded
 from ._state import PolicyState

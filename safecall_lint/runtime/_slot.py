@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from . import _failure
@@ -11,6 +11,7 @@ from ._breaker import Circuit, Permit
 from ._clock import Clock
 from ._events import Event, Released
 from ._failure import Failure
+from ._headers import quota_left
 
 if TYPE_CHECKING:
     from ._gate import Gate, Pass
@@ -57,6 +58,19 @@ class Slot:
         self._pass.charge.settle(self._clock.time(), tokens)
         if self._gate.queued:
             self._gate.admit()
+
+    def heed(self, headers: Mapping[str, str]) -> None:
+        """Tell what the vendor's answer says is left of its quota; our rates stay under that until its reset.
+
+        The transports do so by themselves, and so does every call that returns a response of httpx or httpx2.
+        """
+        if not self._pass.charge.heeds_vendor:
+            return
+        told = quota_left(headers, self._clock.wall())
+        if told:
+            self._pass.charge.heed(self._clock.time(), told)
+            if self._gate.queued:
+                self._gate.admit()
 
     def age(self) -> float:
         """Return the seconds since the slot was given."""

@@ -48,6 +48,14 @@ class Window:
         buckets[-1][1][column] += amount
         self.totals[column] += amount
 
+    def take_back(self, then: float, column: int) -> None:
+        """Undo one that was added at `then`; where that has left the window there is nothing to undo."""
+        index = int(then / self._width)
+        for number, counts in self._buckets:
+            if number == index and counts[column] > 0:
+                counts[column] -= 1
+                self.totals[column] -= 1
+
     def _subtract(self, counts: list[int]) -> None:
         for column, count in enumerate(counts):
             self.totals[column] -= count

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from safecall_lint.runtime import CallPolicy, Rate, RateLimited
-from safecall_lint.runtime._rate import Charge, Quota
+from safecall_lint.runtime._quota import Charge, Quota
 from safecall_lint.runtime.testing import virtual_time
 
 _FUZZ = 1e-6

@@ -95,6 +95,7 @@ class Core:
         except BaseException:
             await self._heal()
             raise
+        slot.heed(response.headers)
         failure = _failure.of_answer(response, request)
         if response.is_closed:  # made from bytes, as mocks do: there is nothing to read and nobody will close it
             slot.leave(failure)

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from .._clock import LoopClock
-from .._rate import Charge, Quota
+from .._quota import Charge, Quota
 
 
 @contextlib.contextmanager
