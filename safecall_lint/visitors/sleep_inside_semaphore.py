@@ -113,10 +113,13 @@ class SleepInsideSemaphore(Visitor):
         return f"a {thing} is held through {amount or 'a '}backoff"
 
     def _seconds(self, sleep: _Sleep, function: Function) -> float | None:
-        loop = _loop_of(sleep)
-        if loop is None or sleep.why != "backoff":
+        """How long the slot is held; of a backoff in a callee only one turn is known, so nothing is said."""
+        if sleep.why != "backoff":
             return sleep.seconds
-        return waited(loop, function, self.semantics.calls) if sleep.ends is None else None
+        if sleep.ends is not None:
+            return None
+        loop = _loop_of(sleep)
+        return waited(loop, function, self.semantics.calls) if loop else sleep.seconds
 
     def _label(self, sleep: _Sleep) -> str:
         permits = self.semantics.holding.permits(sleep.hold.taken.value)

@@ -1,0 +1,80 @@
+"""What a finding claims beyond its line: numbers, and the places that its labels name."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from safecall_lint.finding import Finding
+from safecall_lint.rulebook import rulebook
+from tests.cases import reported, write
+
+
+def only(name: str, text: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Finding:
+    """The one finding of a rule in a text."""
+    write(folder, {"example.py": text})
+    monkeypatch.chdir(folder)
+    (finding,) = reported(rulebook()[name])
+    return finding
+
+
+def lines(finding: Finding) -> list[int]:
+    return [label.span.line for label in finding.labels]
+
+
+def test_a_backoff_in_a_callee_has_no_total(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = """\
+import asyncio
+
+slots = asyncio.Semaphore(5)
+
+
+async def settled(job) -> None:
+    for attempt in range(40):
+        if await job.state() == "done":
+            return
+        await asyncio.sleep(0.1)
+
+
+async def run(job) -> None:
+    async with slots:
+        await settled(job)
+"""
+    finding = only("sleep-inside-semaphore", text, tmp_path, monkeypatch)
+    assert finding.message == "a slot is held through a backoff"
+    assert lines(finding) == [14, 10]
+
+
+def test_a_body_belongs_to_the_last_request_of_that_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = """\
+import requests
+
+
+def names() -> list[str]:
+    reply = requests.post("https://models.example/refresh", timeout=10)
+    reply = requests.get("https://models.example/names", timeout=10)
+    return reply.json()
+"""
+    assert lines(only("unchecked-status", text, tmp_path, monkeypatch)) == [6]
+
+
+def test_a_function_for_later_loses_no_permit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = """\
+import asyncio
+
+lock = asyncio.Lock()
+
+
+async def delete(job) -> None:
+    await lock.acquire()
+
+    async def later() -> None:
+        await job.delete()
+
+    task = asyncio.create_task(later())
+    await asyncio.sleep(1)
+    lock.release()
+    await task
+"""
+    assert lines(only("acquire-without-release", text, tmp_path, monkeypatch)) == [12, 14]
