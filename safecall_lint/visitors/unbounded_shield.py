@@ -23,8 +23,10 @@ class UnboundedShield(Visitor):
             return
         if any(limit.cuts(site) for limit in self.semantics.deadlines.of(function)):
             return
+        if self._kept(given, function):
+            return
         bounded = any(self._bounded(callee) for callee in self.semantics.evaluator.callees(given, function))
-        if not bounded and self.semantics.calls.kind(given, function) not in ("wait-for", "future"):
+        if not bounded and self.semantics.calls.kind(given, function) != "wait-for":
             self.report(
                 node,
                 "when this is cancelled, the shielded work runs on and nobody has it",
@@ -32,6 +34,13 @@ class UnboundedShield(Visitor):
                 help="keep the task in a variable, and bound it: `wait_for(shield(task), timeout)`",
                 notes=("the event loop itself holds tasks by weak references only",),
             )
+
+    def _kept(self, given: ast.Call, function: Function) -> bool:
+        """Whether the work is somebody's already: a future of another thread, or tasks that have names."""
+        kind = self.semantics.calls.kind(given, function)
+        args = [arg.value if isinstance(arg, ast.Starred) else arg for arg in given.args]
+        named = bool(args) and all(isinstance(arg, ast.Name | ast.Attribute) for arg in args)
+        return kind == "future" or (kind == "fan-out" and named)
 
     def _bounded(self, function: Function) -> bool:
         """Whether the work has a limit of its own around everything it waits for."""

@@ -12,6 +12,7 @@ from safecall_lint.semantics.scan import CallSite, Frame
 from safecall_lint.semantics.values import Instance, Site, Symbol
 from safecall_lint.visiting.visitor import Visitor
 
+_WAITS = ("shield", "wait-for", "fan-out", "sleep")
 _CANCELLED = "asyncio.CancelledError"
 
 
@@ -42,12 +43,20 @@ class UnshieldedCleanup(Visitor):
 
     def _protected(self, site: CallSite, function: Function) -> bool:
         """Whether an awaited call is shielded, limited, or waits for what was cancelled."""
-        kind = self.semantics.calls.kind(site.node, function)
-        if kind in ("shield", "wait-for", "fan-out", "sleep"):
+        if self.semantics.calls.kind(site.node, function) in _WAITS:
+            return True
+        if any(map(self._cancels, self.semantics.evaluator.callees(site.node, function))):
             return True
         if any(limit.cuts(site) for limit in self.semantics.deadlines.of(function)):
             return True
         return self._shielded(site.frame, function)
+
+    def _cancels(self, function: Function) -> bool:
+        """Whether all that a function waits for is what it cancels itself: a second cancellation loses nothing."""
+        calls = function.scan.calls
+        if not any(isinstance(site.node.func, ast.Attribute) and site.node.func.attr == "cancel" for site in calls):
+            return False
+        return all(self.semantics.calls.kind(site.node, function) in _WAITS for site in calls if site.awaited)
 
     def _shielded(self, frame: Frame | None, function: Function) -> bool:
         for around in frame.chain() if frame else ():
