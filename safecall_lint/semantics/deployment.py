@@ -12,14 +12,16 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from safecall_lint.semantics.manifests import JOBS, reader_of
+from safecall_lint.semantics.manifests import JOBS, NAMES, reader_of
 from safecall_lint.semantics.model import Module
-from safecall_lint.semantics.project import Project, regular_bytes
+from safecall_lint.semantics.project import Project
 from safecall_lint.semantics.values import Site
 from safecall_lint.source import Source, SourceError
+from safecall_lint.trail import NUL, walk
 
 _UNITS = ("pyproject.toml", "setup.py", "setup.cfg", "requirements.txt")
-_SKIPPED = frozenset({"node_modules", "site-packages", "venv", "__pycache__", "tests", "test", "build", "dist"})
+_SKIPPED = "node_modules|site-packages|venv|__pycache__|tests|test|build|dist"
+_WALKED = rf"(?!\.|(?:{_SKIPPED})/)[^/]+/|{NAMES}"
 _MAX_FOLDERS = 1500
 _MAX_FILES = 300
 _MAX_BYTES = 200_000
@@ -64,10 +66,11 @@ class Deployment:
         """The processes that run a file's code, None where nothing says that there are several."""
         if self.project.deployment == "single":
             return None
-        root = _repository(file)
+        root = self._repository(file)
+        self.project.trail.link(f"m{file}", f"d{root}")
         if root not in self._known:
             self._known[root] = list(self._search(root))
-        rows = [row for row in self._known[root] if _applies(row.file, file, root)]
+        rows = [row for row in self._known[root] if self._applies(row.file, file, root)]
         pods = max((row for row in rows if row.pods), key=lambda row: row.count, default=None)
         workers = max((row for row in rows if not row.pods), key=lambda row: row.count, default=None)
         found = tuple(row for row in (pods, workers) if row)
@@ -79,10 +82,11 @@ class Deployment:
         return Processes(count, found)
 
     def _search(self, root: str) -> Iterator[Evidence]:
-        for file in _files(root):
+        for file in self._files(root):
             reader = reader_of(os.path.basename(file))
-            text = _text(file) if reader else ""
-            if reader and text:
+            self.project.trail.link(f"d{root}", f"c{file}")
+            text = self._text(file)
+            if text:
                 for line, count, pods in reader(text, self.project.shown(file)):
                     if count > 1:
                         yield self._evidence(file, text, line, count, pods)
@@ -95,52 +99,47 @@ class Deployment:
         module = Module(source, ast.Module([], []), file)
         return Evidence(file, line, content.strip(), count, pods, Site(module, node))
 
+    # -- which files ---------------------------------------------------------------------------------------------
 
-# -- which files ---------------------------------------------------------------------------------------------------
+    def _repository(self, file: str) -> str:
+        """The folder of the repository that a file stands in."""
+        highest, current = os.path.dirname(file), os.path.dirname(file)
+        for _ in range(2 * _MAX_DEPTH):
+            if self.project.is_there(f"{current}/.git"):
+                return current
+            if self._is_unit(current):
+                highest = current
+            parent = os.path.dirname(current)
+            if parent == current:
+                break
+            current = parent
+        return highest
 
+    def _is_unit(self, folder: str) -> bool:
+        return any(self.project.is_there(f"{folder}/{name}") for name in _UNITS)
 
-def _repository(file: str) -> str:
-    """The folder of the repository that a file stands in."""
-    highest, current = os.path.dirname(file), os.path.dirname(file)
-    for _ in range(2 * _MAX_DEPTH):
-        if os.path.exists(f"{current}/.git"):
-            return current
-        if any(os.path.exists(f"{current}/{name}") for name in _UNITS):
-            highest = current
-        parent = os.path.dirname(current)
-        if parent == current:
-            break
-        current = parent
-    return highest
+    def _applies(self, manifest: str, file: str, root: str) -> bool:
+        """Whether a manifest is about a file: the nearest folder above the manifest that is a unit of its own holds
+        it."""
+        folder = os.path.dirname(manifest)
+        while len(folder) > len(root) and not self._is_unit(folder):
+            folder = os.path.dirname(folder)
+        return file.startswith(folder + os.sep)
 
+    def _files(self, root: str) -> Iterator[str]:
+        """The files of a repository that may tell, in a fixed order and bounded number."""
+        files = 0
+        for folders, (folder, names) in enumerate(walk(root, _WALKED, self.project.trail.listing, _MAX_DEPTH)):
+            self.project.trail.link(f"d{root}", f"l{folder}{NUL}{_WALKED}")
+            here = [name for name in names if not name.endswith("/")]
+            files += len(here)
+            yield from (f"{folder}/{name}" for name in here)
+            if folders >= _MAX_FOLDERS or files >= _MAX_FILES:
+                return
 
-def _applies(manifest: str, file: str, root: str) -> bool:
-    """Whether a manifest is about a file: the nearest folder above the manifest that is a unit of its own holds it."""
-    folder = os.path.dirname(manifest)
-    while len(folder) > len(root):
-        if any(os.path.exists(f"{folder}/{name}") for name in _UNITS):
-            break
-        folder = os.path.dirname(folder)
-    return file.startswith(folder + os.sep)
-
-
-def _files(root: str) -> Iterator[str]:
-    """The files of a repository that may tell, in a fixed order and bounded number."""
-    files = 0
-    for folders, (folder, names, here) in enumerate(os.walk(root)):
-        depth = folder.count(os.sep) - root.count(os.sep)
-        names[:] = sorted(n for n in names if n not in _SKIPPED and not n.startswith(".") and depth < _MAX_DEPTH)
-        for name in sorted(here):
-            if reader_of(name):
-                files += 1
-                yield f"{folder}/{name}"
-        if folders >= _MAX_FOLDERS or files >= _MAX_FILES:
-            return
-
-
-def _text(file: str) -> str:
-    raw = regular_bytes(file, _MAX_BYTES) or b""
-    try:
-        return Source.from_bytes(file, raw).text if _HINT.search(raw) else ""
-    except SourceError:
-        return ""
+    def _text(self, file: str) -> str:
+        raw = self.project.trail.read(file, _MAX_BYTES) or b""
+        try:
+            return Source.from_bytes(file, raw).text if _HINT.search(raw) else ""
+        except SourceError:
+            return ""

@@ -152,7 +152,7 @@ class Entries:
 
     def _under_layer(self, module: Module) -> bool:
         """Whether a middleware of the project bounds whatever it calls."""
-        top = self.calls.evaluator.project.top(module.file)
+        top = self.roles.everywhere.below(module)
         if top not in self._layers:
             everywhere = self.roles.everywhere
             installed = everywhere.mentioned(_INSTALLED, b"iddleware", module)

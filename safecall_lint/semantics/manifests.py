@@ -14,7 +14,6 @@ _LOG = logging.getLogger("safecall_lint")
 _COMMAND = re.compile(r"(?:--workers[\s=\"',]+|(?<!\S)[\"']?-w[\s\"',]+)[\"']?(\$\{\w+:-)?(\d+)")
 _CONCURRENCY = re.compile(r"\bWEB_CONCURRENCY\b[\s=:\"']+(\d+)")
 _SERVERS = re.compile(r"\b(?:gunicorn|uvicorn|hypercorn|granian|fastapi)\b|--workers\b")
-_SCRIPTS = frozenset({"init", "entrypoint", "docker-entrypoint", "start", "run"})
 _FOREIGN = re.compile(
     r"\b(?:redis|valkey|postgres\w*|pgvector|mysql|mariadb|mongo\w*|nginx|traefik|rabbitmq|kafka|milvus|qdrant|minio|"
     r"frontend|ui|web-ui|elasticsearch|opensearch|neo4j|prometheus|grafana|vllm|ollama)\b",
@@ -27,13 +26,7 @@ Row = tuple[int, int, bool]
 
 def reader_of(name: str) -> Any:
     """The function that reads files of this name."""
-    if name.endswith((".yaml", ".yml")):
-        return _yaml
-    if name.endswith(("Dockerfile", ".sh")) or name.startswith(("Dockerfile", "Procfile")) or name in _SCRIPTS:
-        return _commands
-    if name in ("gunicorn.conf.py", "gunicorn_conf.py", "gunicorn_config.py"):
-        return _gunicorn
-    return None
+    return next((reader for pattern, reader in _READERS.items() if re.fullmatch(pattern, name)), None)
 
 
 def _commands(text: str, shown: str) -> Iterator[Row]:
@@ -174,3 +167,12 @@ def _number(node: Any, pods: bool) -> Iterator[Row]:
     text = _scalar(node)
     if text.isdecimal() and len(text) < 5:
         yield _line(node), int(text), pods
+
+
+_READERS = {
+    r".*\.ya?ml": _yaml,
+    r".*Dockerfile|.*\.sh|Dockerfile.*|Procfile.*|init|(?:docker-)?entrypoint|start|run": _commands,
+    r"gunicorn(?:\.conf|_conf|_config)\.py": _gunicorn,
+}
+NAMES = "|".join(_READERS)
+"""The names of the files that have a reader, as a regular expression."""

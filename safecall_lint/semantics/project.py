@@ -5,31 +5,19 @@ from __future__ import annotations
 import ast
 import gc
 import os
-import stat
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
-from pathlib import Path
 
 from safecall_lint.declared import Declared
 from safecall_lint.semantics.model import Module
 from safecall_lint.source import Source, SourceError
+from safecall_lint.texts import MAX_BYTES, Known
+from safecall_lint.trail import Trail
 
 _MARKERS = (".git", "pyproject.toml", "setup.py", "setup.cfg", "requirements.txt", "safecall-lint.toml")
-_MAX_BYTES = 2_000_000
 _MAX_DEPTH = 12
-
-
-def regular_bytes(file: str, most: int) -> bytes | None:
-    """The bytes of a regular file of at most `most` bytes, else None."""
-    try:
-        status = os.stat(file)
-        if not stat.S_ISREG(status.st_mode) or status.st_size > most:
-            return None
-        return Path(file).read_bytes()
-    except OSError:
-        return None
 
 
 class SyntaxProblem(Exception):
@@ -58,17 +46,18 @@ def parse(source: Source) -> ast.Module:
 class Project:
     """First-party modules by file, and what the settings say of the project. `overlay` maps absolute paths to texts
     that stand in for what is on disk; `deployment` is "single", "multi" or unknown; `target_version` is the oldest
-    Python that the code runs on."""
+    Python that the code runs on; `searched` are searches through the project's texts whose answers are known."""
 
     declared: Declared = field(default_factory=Declared)
     overlay: Mapping[str, Source] = field(default_factory=dict)
     deployment: str | None = None
     runtime_module: str | None = None
     target_version: tuple[int, int] | None = None
+    trail: Trail = field(default_factory=Trail, repr=False)
+    searched: Known = field(default_factory=dict, repr=False)
     _modules: dict[str, Module | None] = field(default_factory=dict, repr=False)
     _roots: dict[str, tuple[str, ...]] = field(default_factory=dict, repr=False)
-    _files: dict[str, bool] = field(default_factory=dict, repr=False)
-    _folders: dict[str, bool] = field(default_factory=dict, repr=False)
+    _kinds: dict[str, str] = field(default_factory=dict, repr=False)
 
     @cached_property
     def here(self) -> str:
@@ -123,11 +112,11 @@ class Project:
 
     def raw(self, file: str) -> bytes | None:
         """A file's bytes, as its overlay or the disk has them; None for what is no regular file, cannot be read, or is
-        too large to be code. A pipe is never opened: it would wait for ever."""
+        too large to be code."""
         overlaid = self.overlay.get(file)
         if overlaid:
             return overlaid.utf8
-        return regular_bytes(file, _MAX_BYTES)
+        return self.trail.read(file, MAX_BYTES)
 
     def shown(self, file: str) -> str:
         """The path as the user sees it: relative where it lies below the working directory."""
@@ -139,8 +128,11 @@ class Project:
         `target` is absolute ("app.http.client") or relative ("..http.client"), as `Binding.target` has it.
         """
         found = self._find(target, importer.file)
-        module = self.load(found[0]) if found else None
-        return (module, found[1]) if module and found else None
+        if found is None:
+            return None
+        self.trail.link(f"m{importer.file}", f"m{found[0]}")
+        module = self.load(found[0])
+        return (module, found[1]) if module else None
 
     def locate(self, target: str, importer: str) -> str | None:
         """The file that a first-party import target means, without reading it. `importer` is the importing file."""
@@ -206,9 +198,9 @@ class Project:
         else the first that is no package."""
         highest, plain, current = "", "", folder
         for _ in range(_MAX_DEPTH):
-            if any(os.path.exists(f"{current}/{marker}") for marker in _MARKERS):
+            if any(self.is_there(f"{current}/{marker}") for marker in _MARKERS):
                 highest = current
-            if os.path.exists(f"{current}/.git"):
+            if self.is_there(f"{current}/.git"):
                 return current
             if not plain and not self._is_file(f"{current}/__init__.py"):
                 plain = current
@@ -218,13 +210,18 @@ class Project:
             current = parent
         return highest or plain or folder
 
+    def is_there(self, path: str) -> bool:
+        """Whether anything stands at a path."""
+        return self._kind(path) != "-"
+
     def _is_file(self, path: str) -> bool:
-        if path not in self._files:
-            self._files[path] = path in self.overlay or os.path.isfile(path)
-        return self._files[path]
+        return path in self.overlay or self._kind(path) == "f"
 
     def _is_folder(self, path: str) -> bool:
-        if path not in self._folders:
-            inside = any(name.startswith(path + os.sep) for name in self.overlay)
-            self._folders[path] = inside or os.path.isdir(path)
-        return self._folders[path]
+        return self._kind(path) == "d" or any(name.startswith(path + os.sep) for name in self.overlay)
+
+    def _kind(self, path: str) -> str:
+        known = self._kinds.get(path)
+        if known is None:
+            known = self._kinds[path] = self.trail.kind(path)
+        return known

@@ -8,11 +8,12 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from safecall_lint.semantics.model import Module
-from safecall_lint.semantics.project import Project, regular_bytes
+from safecall_lint.semantics.project import Project
+from safecall_lint.trail import NUL
 
 _LOCKS = ("uv.lock", "poetry.lock", "pdm.lock")
 _FILES = ("pyproject.toml", "setup.py", "setup.cfg", "Pipfile")
-_LISTS = re.compile(r"(?:requirements|constraints)[^/]*\.(?:txt|in)")
+_NAMES = rf"{'|'.join(map(re.escape, _LOCKS + _FILES))}|(?:requirements|constraints)[^/]*\.(?:txt|in)"
 _MAX_BYTES = 5_000_000
 
 
@@ -22,6 +23,7 @@ class Requirements:
 
     project: Project
     _texts: dict[str, tuple[str, bool]] = field(default_factory=dict, repr=False)
+    _listed: dict[str, tuple[str, ...]] = field(default_factory=dict, repr=False)
 
     def below(self, package: str, version: str, module: Module) -> bool:
         """Whether the project pins a package below a version; a lock file decides before a range does."""
@@ -42,26 +44,24 @@ class Requirements:
         top = self.project.top(module.file)
         folder = os.path.dirname(module.file)
         while folder.startswith(top):
-            for name in self._names(folder):
+            for name in self._names(folder, module):
                 path = os.path.join(folder, name)
+                self.project.trail.link(f"m{module.file}", f"c{path}")
                 if path not in self._texts:
-                    self._texts[path] = (_read(path), name in _LOCKS)
+                    self._texts[path] = (self._read(path), name in _LOCKS)
                 yield self._texts[path]
             if folder == top or os.path.dirname(folder) == folder:
                 return
             folder = os.path.dirname(folder)
 
-    @staticmethod
-    def _names(folder: str) -> list[str]:
-        try:
-            names = sorted(os.listdir(folder))
-        except OSError:
-            return []
-        return [name for name in names if name in _LOCKS or name in _FILES or _LISTS.fullmatch(name)]
+    def _names(self, folder: str, module: Module) -> tuple[str, ...]:
+        self.project.trail.link(f"m{module.file}", f"l{folder}{NUL}{_NAMES}")
+        if folder not in self._listed:
+            self._listed[folder] = self.project.trail.listing(folder, _NAMES)
+        return self._listed[folder]
 
-
-def _read(path: str) -> str:
-    return (regular_bytes(path, _MAX_BYTES) or b"").decode("utf-8", "replace")
+    def _read(self, path: str) -> str:
+        return (self.project.trail.read(path, _MAX_BYTES) or b"").decode("utf-8", "replace")
 
 
 def _parts(version: str) -> tuple[int, ...]:

@@ -67,6 +67,7 @@ class Triage:
             for target in targets:
                 found = self.project.locate(target, file) if target.strip(".") or target else None
                 if found and found not in seen:
+                    self.project.trail.link(f"t{file}", f"t{found}")
                     seen.add(found)
                     yield found
 
