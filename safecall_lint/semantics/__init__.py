@@ -19,11 +19,13 @@ from safecall_lint.semantics.fanout import FanOuts
 from safecall_lint.semantics.holding import Holding
 from safecall_lint.semantics.leaks import Leaks
 from safecall_lint.semantics.lifetimes import Lifetimes
+from safecall_lint.semantics.overload import Overload
 from safecall_lint.semantics.pools import Pools
 from safecall_lint.semantics.project import Project, SyntaxProblem
 from safecall_lint.semantics.raising import Raising
 from safecall_lint.semantics.reach import Reach
 from safecall_lint.semantics.refusals import Refusals
+from safecall_lint.semantics.replies import Replies
 from safecall_lint.semantics.requirements import Requirements
 from safecall_lint.semantics.responses import Responses
 from safecall_lint.semantics.retries import Retries
@@ -32,6 +34,8 @@ from safecall_lint.semantics.sharing import Sharing
 from safecall_lint.semantics.solitude import Solitude
 from safecall_lint.semantics.stalls import Stalls
 from safecall_lint.semantics.streams import Streams
+from safecall_lint.semantics.telling import Telling
+from safecall_lint.semantics.threads import Threads
 from safecall_lint.semantics.timeouts import Timeouts, Uses
 from safecall_lint.semantics.triage import Triage
 from safecall_lint.semantics.waiting import Waiting
@@ -113,7 +117,11 @@ class Semantics:
 
     @cached_property
     def endpoints(self) -> Endpoints:
-        return Endpoints(self.calls, self.reach, self.deadlines, self.entries, self.retries, self.streams)
+        return Endpoints(self.calls, self.reach, self.deadlines, self.entries, self.retries, self.streams, self.threads)
+
+    @cached_property
+    def threads(self) -> Threads:
+        return Threads(self.calls, self.reach)
 
     @cached_property
     def raising(self) -> Raising:
@@ -150,6 +158,10 @@ class Semantics:
     @cached_property
     def attempts(self) -> Attempts:
         return Attempts(self.calls, self.reach, self.exceptions, self.retries)
+
+    @cached_property
+    def overload(self) -> Overload:
+        return Overload(self.raising, Replies(self.evaluator), Telling(), self.threads)
 
     @cached_property
     def pools(self) -> Pools:

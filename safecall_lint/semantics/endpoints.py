@@ -16,7 +16,8 @@ from safecall_lint.semantics.retries import Retries
 from safecall_lint.semantics.roles import in_loop
 from safecall_lint.semantics.scan import CallSite
 from safecall_lint.semantics.streams import Streams
-from safecall_lint.semantics.values import FunctionValue, LambdaValue, Member, Site, Value
+from safecall_lint.semantics.threads import Threads
+from safecall_lint.semantics.values import Site
 
 PATIENCE = 30.0
 """Seconds after which callers and the gateways in front of a service have given up, most of them."""
@@ -45,6 +46,7 @@ class Endpoints:
     entries: Entries
     retries: Retries
     streams: Streams
+    threads: Threads
     _known: dict[Function, list[Wait]] = field(default_factory=dict, repr=False)
 
     def unbounded(self, function: Function) -> list[Wait]:
@@ -66,7 +68,7 @@ class Endpoints:
 
     def _waits(self, function: Function) -> Iterator[Wait]:
         for site in function.scan.calls:
-            if self.calls.spawned(site) and not self._threaded(site, function):
+            if self.calls.spawned(site) and not self.threads.vendors(site, function):
                 continue
             if not self.entries.cut(site, function) and (wait := self._wait(site, function)):
                 yield wait
@@ -77,7 +79,10 @@ class Endpoints:
         if vendor:
             return self._of(site, [(vendor, (), looped)]) if self._is_awaited(vendor) else None
         found = [row for callee in self._callees(site, function) for row in self._below(callee, looped)]
-        return self._of(site, found) if found else self._of_thread(site, function, looped)
+        if not found:
+            rows = self.threads.vendors(site, function)
+            found = [(made, steps, looped) for made, steps in rows if not self.streams.opens(made.node, made.scope)]
+        return self._of(site, found) if found else None
 
     def _of(self, site: CallSite, found: list[tuple[VendorCall, tuple[Site, ...], bool]]) -> Wait:
         limits = [self.deadlines.own(vendor) for vendor, _, _ in found]
@@ -117,49 +122,6 @@ class Endpoints:
         if self.entries.cut(site, scope):
             return False
         return all(_runs(site, callee) for callee in self.calls.evaluator.callees(site.node, scope))
-
-    # -- calls in threads --------------------------------------------------------------------------------------------
-
-    def _threaded(self, site: CallSite, function: Function) -> bool:
-        """Whether a call is awaited work for a thread."""
-        return site.awaited and self._work(site, function) is not None
-
-    def _of_thread(self, site: CallSite, function: Function, many: bool) -> Wait | None:
-        work = self._work(site, function) if site.awaited else None
-        for value in self.calls.evaluator.values(work, function):
-            assert work is not None
-            if found := self._sync(value, work, function):
-                return self._of(site, [(vendor, steps, many) for vendor, steps in found])
-        return None
-
-    def _work(self, site: CallSite, function: Function) -> ast.expr | None:
-        """What a call hands to a thread."""
-        for value in self.calls.evaluator.values(site.node.func, function):
-            fact = self.calls.evaluator.fact(value)
-            position = fact.callable_position if fact and fact.kind == "executor" else -1
-            if isinstance(value, Member) and value.path == ("run_in_executor",):
-                position = 1
-            if 0 <= position < len(site.node.args):
-                return site.node.args[position]
-        return None
-
-    def _sync(self, value: Value, work: ast.expr, function: Function) -> list[tuple[VendorCall, tuple[Site, ...]]]:
-        """The vendor call that a callable makes in its thread."""
-        match value:
-            case FunctionValue(inner):
-                chain = self.reach.vendor(inner)
-                return (
-                    [(chain.end, chain.steps)]
-                    if chain and not self.streams.opens(chain.end.node, chain.end.scope)
-                    else []
-                )
-            case LambdaValue(node, scope):
-                calls = [item for item in ast.walk(node.body) if isinstance(item, ast.Call)]
-                vendors = filter(None, (self.calls.vendor(item, scope) for item in calls))
-                return [(vendor, ()) for vendor in vendors]
-            case _:
-                vendor = self.calls.vendor(ast.copy_location(ast.Call(work, [], []), work), function)
-                return [(vendor, ())] if vendor else []
 
 
 def _runs(site: CallSite, callee: Function) -> bool:

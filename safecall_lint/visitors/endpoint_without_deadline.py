@@ -107,7 +107,7 @@ def _allows(wait: Wait) -> str:
     times = ", many times over" if wait.many else ""
     match wait.seconds:
         case None:
-            return f"how long is not known here{times}"
+            return f"its timeout is set elsewhere{times}"
         case math.inf:
             return "no timeout at all"
         case seconds:
