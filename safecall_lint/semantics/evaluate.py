@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import ast
 import builtins
+import os
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -85,13 +86,20 @@ class Evaluator:
     def imported(self, target: str, importer: Module) -> tuple[Value, ...]:
         """What an import target is: a first-party module or something in it, else a library's symbol."""
         found = self.project.resolve(target, importer)
-        if found is None:
+        if found is None or self._namesake(target, importer, *found):
             return () if target.startswith(".") else (Symbol(self.facts.canonical(target)),)
         module, rest = found
         values: tuple[Value, ...] = (ModuleValue(module),)
         for part in filter(None, rest.split(".")):
             values = tuple(inner for value in values for inner in self.attribute(value, part))
         return values
+
+    def _namesake(self, target: str, importer: Module, module: Module, rest: str) -> bool:
+        """Whether a package with a library's name imports that library: `import openai` in `plugins/openai/`."""
+        folder, first = os.path.dirname(module.file), rest.partition(".")[0]
+        if os.path.basename(folder) not in self.facts.packages or target.partition(".")[0] != os.path.basename(folder):
+            return False
+        return importer.file.startswith(folder + os.sep) and not (first and module.lookup(first))
 
     def arguments(self, function: Function, name: str) -> tuple[Value, ...]:
         """What the calls in the function's own module pass for a parameter."""

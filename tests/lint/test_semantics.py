@@ -199,6 +199,27 @@ PACKAGES = {
             reveal(http.client)  # client
             """,
     },
+    "a library in a package of the same name": {
+        "shop/plugins/openai/__init__.py": """
+            from .ask import Asker
+            """,
+        "shop/plugins/openai/models.py": """
+            import httpx
+            http = httpx.AsyncClient()
+            """,
+        "shop/plugins/openai/ask.py": """
+            import openai
+            from openai import AsyncOpenAI
+            from openai.models import http
+            class Asker:
+                def __init__(self):
+                    self.client = openai.AsyncClient()
+                def use(self):
+                    reveal(self.client)  # client
+            reveal(AsyncOpenAI())  # client
+            reveal(http)  # client
+            """,
+    },
     "namespace folders and a class of another module": {
         "pyproject.toml": "",
         "app/services/llm.py": """
