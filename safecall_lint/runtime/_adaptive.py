@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-_SMOOTHING = 0.2
+_SMOOTHING = 0.5
 _HEADROOM = 4
 _SHRINK = 0.9
 _STEEPEST = 0.5
 _MEMORY = 30.0
-_LOOK_AGAIN = 0.7
+_LOOK_AGAIN = 0.9
 _NEVER = float("inf")
 
 
@@ -17,11 +17,13 @@ _NEVER = float("inf")
 class AdaptiveConcurrency:
     """Bounds for a number of slots that grows while answers stay quick and shrinks when they slow down.
 
-    The rule is the gradient of Netflix's concurrency-limits over the best time, as Envoy takes it: after each answer
-    the number goes a fifth of the way to `number x min(1, tolerance x best time / this time) + 4`. The best time is
-    that of the last 30 to 60 s; each 30 s the number shrinks by 30 % once, or a lasting overload would become the best
-    time. A 429, a 5xx, a timeout and a lost connection take a tenth away. The time is that to the first byte or chunk:
-    how long an answer is says nothing about load.
+    The rule is the gradient of Netflix's concurrency-limits over the best time, as Envoy takes it: the number goes half
+    of the way to `number x min(1, tolerance x best time / this time) + 4`. Only a call that was sent after the last
+    change moves the number again: the answers still under way tell of the number before, and a rule that heeds them
+    swings between far too many and far too few. The best time is that of the last 30 to 60 s; each 30 s the number
+    goes once to `0.9 / tolerance` of itself, or a lasting overload would become the best time. A 429, a 5xx, a timeout
+    and a lost connection take a tenth away. The time is that to the first byte or chunk: how long an answer is says
+    nothing about load.
 
     Args:
         minimum: the fewest slots.
@@ -56,6 +58,7 @@ class Gradient:
         self._best = _NEVER
         self._next_best = _NEVER
         self._until: float | None = None
+        self._changed = -_NEVER
 
     def observe(self, now: float, took: float, *, dropped: bool, in_use: int) -> int:
         """Learn from one answer; return the number of slots from now on.
@@ -66,27 +69,30 @@ class Gradient:
             dropped: the vendor refused or failed.
             in_use: slots that were taken; answers of a half-empty house say nothing about its size.
         """
-        if dropped:
-            self._set(self._number * _SHRINK)
-            return int(self._number)
         full = 2 * in_use >= self._number
-        self._remember(now, took, full=full)
-        if full:
-            self._follow(took)
+        if not dropped:
+            self._remember(now, took, full=full)
+        if not self._changed <= now - took:
+            return int(self._number)
+        if dropped:
+            self._set(now, self._number * _SHRINK)
+        elif full:
+            self._follow(now, took)
         return int(self._number)
 
     def _remember(self, now: float, took: float, *, full: bool) -> None:
         if self._until is None or not now < self._until <= now + _MEMORY:
             if self._until is not None and full:
-                self._set(self._number * _LOOK_AGAIN)
+                self._set(now, self._number * _LOOK_AGAIN / self._settings.tolerance)
             self._best, self._next_best, self._until = self._next_best, _NEVER, now + _MEMORY
         self._best = min(self._best, took)
         self._next_best = min(self._next_best, took)
 
-    def _follow(self, took: float) -> None:
+    def _follow(self, now: float, took: float) -> None:
         ratio = 1.0 if took <= 0 else self._settings.tolerance * self._best / took
         target = self._number * max(_STEEPEST, min(1.0, ratio)) + _HEADROOM
-        self._set(self._number + (target - self._number) * _SMOOTHING)
+        self._set(now, self._number + (target - self._number) * _SMOOTHING)
 
-    def _set(self, number: float) -> None:
+    def _set(self, now: float, number: float) -> None:
+        self._changed = now
         self._number = max(self._settings.minimum, min(self._settings.maximum, number))

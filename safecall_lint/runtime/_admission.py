@@ -208,6 +208,7 @@ class Admission:
             message = f"one call of {options.tokens:g} tokens can never pass a quota of {too_small}"
             raise self._rejected(RateLimited, "rate_limited", f"{message}: send a smaller one", 0.0, None)
         self._shed_by_length(gate)
+        self._shed_by_wait(gate, options, timeout)
         wait = gate.quota_estimate(now, options.priority, options.tokens)
         if wait > timeout:
             message = f"the quota has no room for {wait:.3g} s and a call may queue for {timeout:.3g} s"
@@ -218,6 +219,17 @@ class Admission:
         if waiting >= self._settings.max_queue:
             message = f"{waiting} calls already wait for {gate.limit} slots, the bound of the queue"
             raise self._rejected(QueueFull, "queue_full", f"{message}: send less, or raise max_concurrency", 0.0, None)
+
+    def _shed_by_wait(self, gate: Gate, options: CallOptions, timeout: float) -> None:
+        wait = gate.slot_estimate(options.priority, options.weight)
+        if wait > timeout:
+            message = f"a slot is expected in {wait:.3g} s and a call may queue for {timeout:.3g} s"
+            text = f"{message}: send less, or raise max_concurrency"
+            raise self._rejected(QueueFull, "expected_wait", text, 0.0, wait - timeout)
+
+    def quickest(self) -> float:
+        """Return the seconds that a good answer takes at least, going by the last minute; 0 where that is unknown."""
+        return self._gates.get().pace.quickest(self._clock.time())
 
     def _circuit_open(self, wait: float, waited: float) -> CallRejected:
         message = f"the vendor is failing, so calls stop for {wait:.3g} s more: look at the vendor's status"

@@ -40,7 +40,10 @@ class QueueTimeout(CallRejected):
 
 
 class QueueFull(CallRejected):
-    """The queue already held `max_queue` waiting calls."""
+    """The queue already held `max_queue` calls, or their wait was longer than this one may queue.
+
+    For such a wait `retry_after` is the time in seconds by which it was too long.
+    """
 
 
 class RateLimited(CallRejected):

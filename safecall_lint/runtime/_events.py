@@ -11,7 +11,9 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 Outcome: TypeAlias = Literal["ok", "error", "timeout", "rejected", "cancelled"]
-RejectReason: TypeAlias = Literal["queue_timeout", "queue_full", "rate_limited", "circuit_open", "deadline"]
+RejectReason: TypeAlias = Literal[
+    "queue_timeout", "queue_full", "expected_wait", "rate_limited", "circuit_open", "deadline"
+]
 DropReason: TypeAlias = Literal["attempts", "budget", "deadline", "not_repeatable"]
 CircuitState: TypeAlias = Literal["closed", "open", "half_open"]
 StreamOutcome: TypeAlias = Literal["ok", "error", "timeout", "disconnected"]

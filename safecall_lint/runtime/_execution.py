@@ -231,7 +231,7 @@ class Execution:
         if not (harmless and exchange.can_resend):
             return "not_repeatable"
         now = self._clock.time()
-        if now + delay >= call.at:
+        if now + delay + self._admission.quickest() >= call.at:
             return "deadline"
         if self._budget is not None:
             if not self._budget.take(now):

@@ -13,6 +13,7 @@ from enum import IntEnum
 from typing import TypeAlias
 
 from ._adaptive import Gradient
+from ._pace import Pace
 from ._quota import Charge, Quota
 
 _TURN_OF_THE_OLDEST = 8
@@ -88,6 +89,8 @@ class Gate:
         self.outside = 0
         self._calls = [0 for _ in Priority]
         self._tokens = [0.0 for _ in Priority]
+        self._weights = [0 for _ in Priority]
+        self.pace = Pace()
         self._quota = quota
         self._now = now
         self._patience = patience
@@ -112,6 +115,11 @@ class Gate:
         """Return about how many seconds the quota alone keeps a call waiting that joins the queue now."""
         calls, ahead = sum(self._calls[: priority + 1]), sum(self._tokens[: priority + 1])
         return self._quota.estimate(now, calls + 1, ahead + tokens)
+
+    def slot_estimate(self, priority: Priority, weight: int) -> float:
+        """Return about how many seconds the slots alone keep a call waiting that joins the queue now."""
+        work = self.in_use + sum(self._weights[: priority + 1]) + weight - self.limit
+        return self.pace.wait(work, self.limit)
 
     def join(self, now: float, weight: int, tokens: float, priority: Priority, timeout: float) -> Waiter:
         """Queue a call for at most `timeout` seconds; whoever awaits it must `abandon` it when that is cut short."""
@@ -159,6 +167,7 @@ class Gate:
         self.queued += step
         self._calls[waiter.priority] += step
         self._tokens[waiter.priority] += step * waiter.tokens
+        self._weights[waiter.priority] += step * waiter.weight
 
     def _leave(self, waiter: Waiter) -> None:
         self._count(waiter, -1)

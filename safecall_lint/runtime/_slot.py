@@ -89,6 +89,8 @@ class Slot:
         duration = now - self.time if took is None else took
         if failure is None or failure.ill or failure.status is not None:
             ill = failure is not None and failure.ill
+            if failure is None:
+                self._gate.pace.answered(now, duration)
             self._gate.learn(duration, dropped=ill or (failure is not None and failure.status == _TOO_MANY))
             if self._circuit is not None:
                 self._circuit.record(self._permit, now, failed=ill, duration=duration)
@@ -121,6 +123,7 @@ class Slot:
 
     def _release(self, now: float) -> None:
         self._taken = False
+        self._gate.pace.released(now - self.time)
         self._gate.release(self._pass.weight)
         if self._emit is not None:
             self._emit(Released(self._name, now - self.time, self._gate.in_use))

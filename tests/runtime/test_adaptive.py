@@ -33,7 +33,8 @@ async def under_load(policy: CallPolicy, send: Callable[[], Awaitable[None]], se
 
     async def caller() -> None:
         while asyncio.get_running_loop().time() < end:
-            await asyncio.gather(policy.call(send), return_exceptions=True)
+            (refused,) = await asyncio.gather(policy.call(send), return_exceptions=True)
+            await asyncio.sleep(0.1 if refused else 0)
 
     end = asyncio.get_running_loop().time() + seconds
     await asyncio.gather(*(caller() for _ in range(100)))
@@ -47,8 +48,14 @@ def a_policy(**bounds: int) -> CallPolicy:
 @virtual_time
 async def test_slots_grow_to_what_the_vendor_can_take_and_not_far_beyond() -> None:
     policy = a_policy(initial=4, maximum=100)
-    await under_load(policy, Vendor(capacity=30), seconds=100)
-    assert 30 <= policy.state().limit <= 70
+    load = asyncio.ensure_future(under_load(policy, Vendor(capacity=30), seconds=180))
+    seen: list[int] = []
+    while not load.done():
+        await asyncio.sleep(1)
+        seen.append(policy.state().limit)
+    settled = seen[20:]
+    assert 25 <= min(settled) <= max(settled) <= 60
+    assert settled[-1] <= settled[0] + 10
 
 
 @virtual_time

@@ -28,6 +28,7 @@ from .._events import (
 _REFUSALS: Mapping[str, str] = {
     "queue_timeout": "no slot came free in time",
     "queue_full": "the queue is full",
+    "expected_wait": "a slot is not expected in time",
     "rate_limited": "our own quota is used up",
     "circuit_open": "the circuit is open, the vendor keeps failing",
     "deadline": "its deadline came first",
