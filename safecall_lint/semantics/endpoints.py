@@ -51,7 +51,7 @@ class Endpoints:
 
     def unbounded(self, function: Function) -> list[Wait]:
         """The waits of a route or dependency that have no deadline in common, where they may outlast `PATIENCE`."""
-        if not function.is_async:
+        if not self.entries.may_serve(function):
             return []
         if function not in self._known:
             found = self._unbounded(function)

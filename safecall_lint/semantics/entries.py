@@ -39,13 +39,26 @@ class Entries:
     deadlines: Deadlines
     _layers: dict[str, bool] = field(default_factory=dict, repr=False)
 
+    def may_serve(self, function: Function) -> bool:
+        """Whether a coroutine can have a role at all, as far as little work tells: a route, or something in a project
+        that injects dependencies."""
+        if not function.is_async:
+            return False
+        if b"Depends" in function.module.source.utf8:
+            return True
+        injects = self.roles.everywhere.mentioned(rb"\b(?:Depends|Security)\(", b"(", function.module)
+        return injects or self._is_route(function)
+
     def role(self, function: Function) -> str:
         """What a request runs a coroutine as: "route", "dependency", or "" where it does not."""
         if not function.is_async or self.roles.test(function):
             return ""
-        if any(self._verbs(function)) or self._is_method(function) or self._is_registered(function):
+        if self._is_route(function):
             return "route"
         return "dependency" if self._is_injected(function) else ""
+
+    def _is_route(self, function: Function) -> bool:
+        return any(self._verbs(function)) or self._is_method(function) or self._is_registered(function)
 
     def _verbs(self, function: Function) -> Iterator[ast.Call]:
         """The decorators that make a function a route, unless what they belong to is known to be something else."""
