@@ -127,6 +127,22 @@ class Deadlines:
             return None
         return math.inf if fact.timeout_default is None else fact.timeout_default
 
+    def inherited(self, vendor: VendorCall) -> float | None:
+        """How long an SDK lets a call take that stands on an HTTP client it was given: what that client was told, else
+        the SDK's own default. None where either is unknown."""
+        client, fact = vendor.client, vendor.fact
+        if not isinstance(client, Instance) or client.call is None or client.scope is None or not fact.inner_keyword:
+            return None
+        given = keyword_or_position(client.call, fact.inner_keyword)
+        made = self.evaluator.of_kind(given, client.scope, "client")
+        if len(made) != 1 or not isinstance(made[0], Instance) or made[0].call is None or has_unpacking(made[0].call):
+            return None
+        inner = self.evaluator.fact(made[0])
+        told = keyword_or_position(made[0].call, inner.timeout_keyword) if inner else None
+        if told is not None and made[0].scope is not None:
+            return self._seconds(told, made[0].scope, PHASES)
+        return fact.timeout_default
+
     def _refined(self, vendor: VendorCall) -> tuple[ast.expr, Scope] | None:
         """The limit that a copy of the client was given: `client.with_options(timeout=60).get(...)`."""
         base: ast.expr = vendor.node.func

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import ast
 import math
+from collections.abc import Iterable
+from dataclasses import replace
 
 import libcst as cst
 
 from safecall_lint.semantics.calls import VendorCall
 from safecall_lint.semantics.deadlines import Deadline
 from safecall_lint.semantics.model import Function
-from safecall_lint.semantics.scan import CallSite
+from safecall_lint.semantics.raising import TIMEOUT
+from safecall_lint.semantics.scan import CallSite, Frame
 from safecall_lint.semantics.values import Constant, FunctionValue, Instance, Site
 from safecall_lint.visiting.visitor import Visitor
 
 _THREAD = "the thread runs on until the vendor answers, and keeps its place in the pool"
+_LONG = 60.0
 _STREAM = "on HTTP/2 cancelling resets no stream, so the vendor goes on with the work"
 
 
@@ -30,6 +34,8 @@ class TimeoutIsNotTermination(Visitor):
             for site in function.scan.calls:
                 if limit.cuts(site) and self._judge(limit, site, function):
                     break
+            else:
+                self._repeated(limit, function)
 
     def _judge(self, limit: Deadline, site: CallSite, function: Function) -> bool:
         vendor = self._in_a_thread(site, function)
@@ -41,6 +47,49 @@ class TimeoutIsNotTermination(Visitor):
             self._tell(limit, site, function, _STREAM)
             return True
         return False
+
+    def _repeated(self, limit: Deadline, function: Function) -> None:
+        """The call that a limit ended, made again where its timeout is caught, and now without any limit."""
+        ended = [site for site in function.scan.calls if limit.cuts(site)]
+        limits = self.semantics.deadlines.of(function)
+        for site in function.scan.calls:
+            if any(other.cuts(site) for other in limits) or not self._caught(limit, site.frame, function):
+                continue
+            vendor = self.semantics.calls.vendor(site.node, function)
+            same = any(ast.dump(site.node) == ast.dump(before.node) for before in ended)
+            own = self._left(vendor) if vendor else None
+            if same and own is not None and own >= max(_LONG, limit.seconds or 0):
+                self._tell_repeated(limit, site, function, own)
+                return
+
+    def _left(self, vendor: VendorCall) -> float | None:
+        """What bounds a call when asyncio does not. Arguments in `**kwargs` did not end the first one either."""
+        call = vendor.node
+        named = [item for item in call.keywords if item.arg is not None]
+        bare = replace(vendor, node=ast.copy_location(ast.Call(call.func, call.args, named), call))
+        own = self.semantics.deadlines.own(bare)
+        return own if own is not None else self.semantics.deadlines.inherited(bare)
+
+    def _caught(self, limit: Deadline, frame: Frame | None, function: Function) -> bool:
+        """Whether a place stands in a handler of the limit's timeout."""
+        for around in frame.chain() if frame else ():
+            block = around.node
+            if isinstance(block, ast.Try) and around.section == "handler" and limit.raises:
+                inside = any(item.node is block and item.section == "body" for item in _chain(limit.frame))
+                caught = self.semantics.exceptions.caught(block.handlers[around.position].type, function) or ()
+                if inside and any(self.semantics.exceptions.covers(value, TIMEOUT) for value in caught):
+                    return True
+        return False
+
+    def _tell_repeated(self, limit: Deadline, site: CallSite, function: Function, own: float) -> None:
+        left = "nothing ends this one" if own == math.inf else f"the client's own {own:g} s are all that is left"
+        self.report(
+            Site(function.module, site.node),
+            "the call that timed out is made again, now with no limit",
+            label=left,
+            labels=[(limit.site, "the first one was ended here")],
+            help="give the second call a limit as well, or let the timeout go on to the caller",
+        )
 
     def _in_a_thread(self, site: CallSite, function: Function) -> VendorCall | None:
         """The sync vendor call that a call hands to a thread."""
@@ -79,3 +128,7 @@ class TimeoutIsNotTermination(Visitor):
             notes=(why,),
             help="give the client a timeout of its own, shorter than this one",
         )
+
+
+def _chain(frame: Frame | None) -> Iterable[Frame]:
+    return frame.chain() if frame else ()
