@@ -19,6 +19,7 @@ _STARTING_PREFIXES = (
     "init_",
     "initialize",
     "initialise",
+    "install_",
     "setup_",
     "_init_",
     "_setup",

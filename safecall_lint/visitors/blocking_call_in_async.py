@@ -71,7 +71,10 @@ class BlockingCallInAsync(Visitor):
         )
 
     def _helper(self, node: cst.Call, block: Block) -> None:
-        started = block.local or any(self.semantics.roles.once(function) for function in block.through)
+        once = any(self.semantics.roles.once(function) for function in block.through)
+        if once and block.local:
+            return
+        started = block.local or once
         remote = len(block.steps) > 1
         labels = [*self._where(), *((step, "which calls this") for step in block.steps), (block.end, "blocks here")]
         self.report(
