@@ -11,6 +11,7 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from fnmatch import fnmatchcase
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,7 @@ class Fact:
     style: str = ""
     stack: str = ""
     calls: tuple[str, ...] = ()
+    async_calls: tuple[str, ...] = ()
     local: tuple[str, ...] = ()
     fluent: tuple[str, ...] = ()
     streams: tuple[str, ...] = ()
@@ -37,6 +39,8 @@ class Fact:
     timeout_keyword: str = ""
     timeout_position: int = -1
     timeout_default: float | None = None
+    timeout_scale: float = 1.0
+    timeout_remedy: str = ""
     call_timeout: str = ""
     none_is_default: bool = False
     zero_is_none: bool = False
@@ -47,22 +51,30 @@ class Fact:
     limits_keyword: str = ""
     limits_default: int | None = None
     store_keywords: tuple[str, ...] = ()
+    store_position: int = -1
     host_keyword: str = ""
     overrides_limits: str = ""
     loses_slots: bool = False
     accepts: tuple[str, ...] = ()
     stack_since: str = ""
+    stack_before: str = ""
     pins: tuple[str, ...] = ()
     keepalive_default: int | None = None
     transport_keywords: tuple[str, ...] = ()
     retries_keyword: str = ""
     retries_default: int = 0
+    retries_first: bool = False
+    retry_method: str = ""
+    composes: bool = False
     close: str = ""
     collected: bool = False
+    shares: bool = False
     value_keyword: str = ""
     value_position: int = -1
     value_default: float | None = None
     waits: tuple[str, ...] = ()
+    waits_keyword: str = ""
+    asks: tuple[str, ...] = ()
     releases: tuple[str, ...] = ()
     attempts_keyword: str = ""
     attempts_default: int | None = None
@@ -83,6 +95,13 @@ class Fact:
     status_names: tuple[str, ...] = ()
     parses: tuple[str, ...] = ()
     hook_keywords: tuple[str, ...] = ()
+
+    def style_of(self, path: tuple[str, ...]) -> str:
+        """Whether a member of a client with methods for both worlds is awaited: its style "both" is neither."""
+        if self.style != "both":
+            return self.style
+        dotted = ".".join(path)
+        return "async" if any(fnmatchcase(dotted, pattern) for pattern in self.async_calls) else "sync"
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from safecall_lint.semantics.calls import Calls, VendorCall, keyword_or_position
 from safecall_lint.semantics.exceptions import BROAD, Exceptions
 from safecall_lint.semantics.flow import own_nodes, ways_out
 from safecall_lint.semantics.model import Function
+from safecall_lint.semantics.own_retries import tried
 from safecall_lint.semantics.raising import Raising
 from safecall_lint.semantics.reach import Reach
 from safecall_lint.semantics.retries import Retries, RetryLoop
@@ -99,9 +100,16 @@ class Attempts:
         for value in caught:
             if (isinstance(value, Symbol) and value.name in BROAD) or self.exceptions.means(value) in _TRANSIENT:
                 return True
-            if any(self.exceptions.covers(value, name) for name in _EXAMPLES):
+            if any(self.exceptions.covers(value, name) for name in self._passing):
                 return True
         return False
+
+    @cached_property
+    def _passing(self) -> tuple[str, ...]:
+        """What the libraries raise for failures of the vendor or the way there."""
+        rows = self.calls.evaluator.facts.exceptions.values()
+        ways = (row.name for row in rows if row.means in ("transport", "timeout"))
+        return tuple(name for name in ways if not name.startswith("builtins."))
 
     def own(self, vendor: VendorCall) -> tuple[float, Site | None] | None:
         """The attempts that the client makes for a call by itself, with the place where that is set."""
@@ -110,8 +118,8 @@ class Attempts:
             if isinstance(base, ast.Call):
                 given = keyword_or_position(base, vendor.fact.retries_keyword)
                 if given is not None:
-                    retries = self.calls.evaluator.number(given, vendor.scope)
-                    return (retries + 1, Site(vendor.scope.module, base)) if retries else None
+                    attempts = tried(self.calls.evaluator.number(given, vendor.scope), vendor.fact)
+                    return (attempts, Site(vendor.scope.module, base)) if attempts else None
             base = base.func if isinstance(base, ast.Call) else base.value
         return self.retries.own(vendor.client)
 
@@ -224,12 +232,6 @@ class Attempts:
         for node in list(ast.walk(expr)):
             if isinstance(node, ast.Call):
                 yield from (callee.node for callee in self.calls.evaluator.callees(node, function))
-
-
-_EXAMPLES = (
-    "httpx.ConnectError", "httpx.ReadTimeout", "httpx2.ConnectError", "httpx2.ReadTimeout", "requests.ConnectionError",
-    "aiohttp.ClientConnectionError", "openai.APIConnectionError", "anthropic.APIConnectionError",
-)  # fmt: skip
 
 
 def _constant(expr: ast.expr | None, function: Function, depth: int = 4) -> bool:

@@ -83,7 +83,7 @@ class Blocking:
                     return name
             case Member(owner, path):
                 fact = self.calls.evaluator.fact(owner)
-                if fact and fact.kind == "client" and fact.style == "sync" and is_request(fact, path):
+                if fact and fact.kind == "client" and fact.style_of(path) == "sync" and is_request(fact, path):
                     made_by = fact.name.rpartition(".")[2]
                     return ".".join([made_by if made_by[:1].isupper() else fact.library, *path])
             case FunctionValue(function):
@@ -160,7 +160,7 @@ class Blocking:
         elif isinstance(value, Instance):
             fact = self.calls.evaluator.fact(value)
         call = value.call if isinstance(value, Result | Instance) else None
-        if fact is None or call is None or fact.style != "sync" or fact.kind not in ("client", "call"):
+        if fact is None or call is None or fact.style_of(path) != "sync" or fact.kind not in ("client", "call"):
             return ""
         if not path and fact.kind == "client":
             return ""

@@ -32,6 +32,10 @@ class VendorCall:
     def name(self) -> str:
         return ".".join(self.path) or self.fact.name
 
+    @property
+    def style(self) -> str:
+        return self.fact.style_of(self.path)
+
 
 @dataclass(frozen=True, slots=True)
 class Pause:
@@ -99,12 +103,26 @@ class Calls:
         for value in self.evaluator.values(call.func, scope):
             if isinstance(value, Member):
                 fact = self.evaluator.fact(value.owner)
-                if fact and value.path[-1] in fact.waits:
+                if fact and value.path[-1] in fact.waits and waits(value.owner, fact, call):
                     return Admission(call, scope, value.owner, fact.kind)
             if isinstance(value, FunctionValue) and isinstance(value.receiver, Object):
                 fact = self.evaluator.fact(value.receiver)
                 if fact and value.function.name in fact.waits:
                     return Admission(call, scope, value.receiver, fact.kind)
+        return None
+
+    def slows(self, limiter: Instance | Object) -> bool:
+        """Whether entering a limiter waits until it lets one through; some refuse instead."""
+        fact = self.evaluator.fact(limiter)
+        return fact is not None and waits(limiter, fact)
+
+    def asked(self, call: ast.Call, scope: Scope) -> Instance | Object | None:
+        """The limiter that `call` asks whether it may go on, without waiting for it."""
+        for value in self.evaluator.values(call.func, scope):
+            if isinstance(value, Member):
+                fact = self.evaluator.fact(value.owner)
+                if fact and fact.kind == "limiter" and value.path[-1] in (*fact.asks, *fact.waits):
+                    return value.owner
         return None
 
     def spawned(self, site: CallSite) -> bool:
@@ -119,9 +137,10 @@ class Calls:
         return name in _SPAWNING_NAMES or name in ("to_thread", "run_sync", "run", "run_coroutine_threadsafe")
 
     def symbol(self, call: ast.Call, scope: Scope) -> Fact | None:
-        """The fact of the library function or class that is called."""
+        """The fact of the library function, class or factory method that is called."""
         for value in self.evaluator.values(call.func, scope):
-            if isinstance(value, Symbol) and (fact := self.evaluator.fact(value)):
+            fact = self.evaluator.fact(value) if isinstance(value, Symbol | Member) else None
+            if fact:
                 return fact
         return None
 
@@ -140,11 +159,20 @@ def _outers(site: CallSite) -> Iterator[CallSite]:
 
 def is_request(fact: Fact, path: tuple[str, ...]) -> bool:
     """Whether a member of a client sends a request when called."""
-    if path[-1] in fact.local or (path[0] in fact.fluent and len(path) == 1):
+    if path[-1] in fact.local or ".".join(path) in fact.local or (path[0] in fact.fluent and len(path) == 1):
         return False
     if "*" in fact.calls or ("*.*" in fact.calls and len(path) > 1):
         return True
     return len(path) == 1 and path[0] in fact.calls
+
+
+def waits(owner: Instance | Object, fact: Fact, call: ast.Call | None = None) -> bool:
+    """Whether a gate or limiter makes its callers wait: some refuse unless they, or the call, are told how long to."""
+    made = owner.call
+    if not fact.waits_keyword or made is None:
+        return True
+    stated = (keyword_or_position(one, fact.waits_keyword) for one in (made, call) if one is not None)
+    return has_unpacking(made) or any(expr is not None for expr in stated)
 
 
 def argument(call: ast.Call, fact: Fact) -> ast.expr | None:

@@ -106,12 +106,12 @@ class Deadlines:
         keyword = fact.call_timeout or fact.timeout_keyword
         given = keyword_or_position(vendor.node, keyword)
         if given is not None:
-            return self._seconds(given, vendor.scope, phases)
+            return self._seconds(given, vendor.scope, phases, fact.timeout_scale)
         if has_unpacking(vendor.node):
             return None
         refined = self._refined(vendor)
         if refined is not None:
-            return self._seconds(*refined, phases)
+            return self._seconds(*refined, phases, fact.timeout_scale)
         if vendor.client is None:
             return math.inf if fact.timeout_default is None else fact.timeout_default
         return self._of_client(vendor, phases)
@@ -121,8 +121,9 @@ class Deadlines:
         if not isinstance(client, Instance) or client.call is None or client.scope is None:
             return None
         given = keyword_or_position(client.call, fact.timeout_keyword, fact.timeout_position)
-        if given is not None:
-            return self._seconds(given, client.scope, phases)
+        default = fact.none_is_default and isinstance(given, ast.Constant) and given.value is None
+        if given is not None and not default:
+            return self._seconds(given, client.scope, phases, fact.timeout_scale)
         if has_unpacking(client.call) or any(keyword_or_position(client.call, k) for k in fact.transport_keywords):
             return None
         return math.inf if fact.timeout_default is None else fact.timeout_default
@@ -165,10 +166,10 @@ class Deadlines:
         """The limit that the call itself was given."""
         return keyword_or_position(vendor.node, vendor.fact.call_timeout or vendor.fact.timeout_keyword)
 
-    def _seconds(self, expr: ast.expr, scope: Scope, phases: Sequence[str]) -> float | None:
+    def _seconds(self, expr: ast.expr, scope: Scope, phases: Sequence[str], scale: float = 1.0) -> float | None:
         values = self.evaluator.values(expr, scope)
         if isinstance(expr, ast.Tuple) and expr.elts:
-            return self._seconds(expr.elts[-1], scope, phases)
+            return self._seconds(expr.elts[-1], scope, phases, scale)
         if len(values) != 1:
             return None
         (value,) = values
@@ -176,14 +177,17 @@ class Deadlines:
             return math.inf
         if isinstance(value, Instance) and value.call is not None and value.scope is not None:
             fact = self.evaluator.fact(value)
-            return self._configured(value.call, value.scope, phases) if fact and fact.kind == "timeout-config" else None
-        return self.evaluator.number(expr, scope)
+            if fact is None or fact.kind != "timeout-config":
+                return None
+            return self._configured(value.call, value.scope, phases, fact.timeout_scale)
+        number = self.evaluator.number(expr, scope)
+        return number * scale if number is not None else None
 
-    def _configured(self, call: ast.Call, scope: Scope, phases: Sequence[str]) -> float | None:
+    def _configured(self, call: ast.Call, scope: Scope, phases: Sequence[str], scale: float) -> float | None:
         for name in phases:
             given = keyword_or_position(call, name)
             if given is not None:
-                return self._seconds(given, scope, phases)
+                return self._seconds(given, scope, phases, scale)
         if call.args:
-            return self._seconds(call.args[0], scope, phases)
+            return self._seconds(call.args[0], scope, phases, scale)
         return None if has_unpacking(call) else math.inf

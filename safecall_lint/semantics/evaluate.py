@@ -24,6 +24,7 @@ from safecall_lint.semantics.values import (
     Constant,
     FunctionValue,
     Instance,
+    Member,
     ModuleValue,
     Object,
     Symbol,
@@ -197,6 +198,8 @@ class Evaluator:
         match value:
             case Instance(name) | Symbol(name):
                 return declared_name(self.project, name) or self.facts.fact(name)
+            case Member(Instance(name), path):
+                return self.facts.facts.get(".".join((name, *path)))
             case Object(cls):
                 return self.declared_fact(cls) or self.library_base(cls) or self.shapes.fact(cls)
             case _:

@@ -161,7 +161,7 @@ class Lifetimes:
                 if not isinstance(value, Instance | Object) or value.call is None or evaluator.kind(value) != kind:
                     continue
                 fact = evaluator.fact(value)
-                if fact is None or fact.library == "declared":
+                if fact is None or fact.library == "declared" or fact.shares:
                     continue
                 direct = value.call is site.node
                 if direct or (isinstance(callee, FunctionValue) and self.builds(callee.function, value)):

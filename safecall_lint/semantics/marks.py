@@ -150,6 +150,8 @@ def _of_callee(value: Value, evaluator: Evaluator) -> Iterator[str]:
                 if fact.kind == "call":
                     yield "vendor"
         case Member(owner, path):
+            if maker := evaluator.fact(value):
+                yield maker.kind
             fact = evaluator.fact(owner)
             if fact and fact.kind == "client" and is_request(fact, path):
                 yield "vendor"

@@ -8,9 +8,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from safecall_lint.semantics.calls import Calls, Pause, keyword_or_position
+from safecall_lint.semantics.calls import Calls, Pause
 from safecall_lint.semantics.flow import falls_through
 from safecall_lint.semantics.model import Function, Scope
+from safecall_lint.semantics.own_retries import by_itself
 from safecall_lint.semantics.policies import Policies, RetryPolicy
 from safecall_lint.semantics.reach import Reach
 from safecall_lint.semantics.rounds import (
@@ -277,16 +278,4 @@ class Retries:
 
     def own(self, client: Instance | Object | None) -> tuple[float, Site | None] | None:
         """The attempts that a client makes by itself, with the place where it was made; None where it makes one."""
-        if not isinstance(client, Instance):
-            return None
-        fact = self.calls.evaluator.fact(client)
-        if fact is None or not fact.retries_keyword or fact.kind != "client":
-            return None
-        retries: float | None = fact.retries_default
-        if client.call is not None and client.scope is not None:
-            given = keyword_or_position(client.call, fact.retries_keyword)
-            if given is not None:
-                retries = self.calls.evaluator.number(given, client.scope)
-            elif any(keyword.arg is None for keyword in client.call.keywords):
-                retries = None
-        return (retries + 1, client.site) if retries else None
+        return by_itself(client, self.calls.evaluator)

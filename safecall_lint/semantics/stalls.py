@@ -173,7 +173,7 @@ class Stalls:
         for block in function.scan.withs:
             if isinstance(block.node, ast.With | ast.AsyncWith):
                 for item in block.node.items:
-                    if evaluator.of_kind(item.context_expr, function, "limiter"):
+                    if any(map(self.calls.slows, evaluator.of_kind(item.context_expr, function, "limiter"))):
                         return Site(function.module, item.context_expr)
         for site in function.scan.calls:
             admission = self.calls.admission(site.node, function) if site.awaited else None

@@ -173,6 +173,8 @@ class Uses:
             return True
         if keyword and (keyword_or_position(site.node, keyword) is not None or _names(scope, keyword)):
             return True
+        if keyword and _carried(site.node, keyword, scope):
+            return True
         func: ast.expr = site.node.func
         while isinstance(func, ast.Attribute | ast.Call):
             if isinstance(func, ast.Call) and keyword_or_position(func, keyword) is not None:
@@ -185,6 +187,16 @@ def _names(scope: Scope, word: str) -> bool:
     """Whether a function writes `word` as a key: then its `**options` may carry it."""
     node = scope.node if isinstance(scope, Function) else None
     return node is not None and any(isinstance(item, ast.Constant) and item.value == word for item in ast.walk(node))
+
+
+def _carried(call: ast.Call, word: str, scope: Scope) -> bool:
+    """Whether an argument of a request is made with the keyword `word`: `config=Config(http_options=...)`."""
+    given = [*call.args, *(keyword.value for keyword in call.keywords)]
+    names = [expr.id for expr in given if isinstance(expr, ast.Name)]
+    made = [row.value for name in names for row, _ in scope.lookup(name) if row.value is not None]
+    return any(
+        isinstance(item, ast.keyword) and item.arg == word for expr in (*given, *made) for item in ast.walk(expr)
+    )
 
 
 def _class_of(name: str, scope: Scope) -> Class | None:

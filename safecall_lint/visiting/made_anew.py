@@ -35,7 +35,7 @@ class MadeAnew(Visitor):
         if not isinstance(function, Function):
             return
         fact = self.semantics.calls.symbol(self.context.call(node), function)
-        if fact is None or fact.kind not in self.kinds or fact.library == "declared":
+        if fact is None or fact.kind not in self.kinds or fact.library == "declared" or fact.shares:
             return
         site = self.context.site(node)
         how = self.semantics.solitude.how(site, function, fact.kind == "limiter") if site else None

@@ -16,7 +16,7 @@ from safecall_lint.visiting.rewriting import keyword, with_keyword
 from safecall_lint.visiting.visitor import Place, Rewrite, Visitor
 
 _LONG = 300.0
-_SANE = {"requests": "30", "aiohttp": "aiohttp.ClientTimeout(total=300)"}
+_SANE = "30.0"
 _HEADLINE = "nothing ends this wait when the peer falls silent"
 
 
@@ -41,7 +41,10 @@ class ClientWithoutTimeout(Visitor):
             cause = self.semantics.timeouts.unbounded(given, self.context.scope, fact)
             if cause and not self._bounded_uses(node, fact):
                 self._open(node, fact, cause)
-        elif (fact.timeout_default or 0) > _LONG and fact.inner_keyword and self._left_at_default(node, call, fact):
+        elif fact.timeout_default is None:
+            if self._left_at_default(node, call, fact):
+                self._never(node, fact)
+        elif fact.timeout_default > _LONG and fact.inner_keyword and self._left_at_default(node, call, fact):
             self._long(node, fact)
 
     def _bounded_uses(self, node: cst.Call, fact: Fact) -> bool:
@@ -51,7 +54,8 @@ class ClientWithoutTimeout(Visitor):
     def _left_at_default(self, node: cst.Call, call: ast.Call, fact: Fact) -> bool:
         """Whether an SDK client waits as long as its vendor chose: none here, on the client inside or per call."""
         scope = self.context.scope
-        if may_pass(call, fact.timeout_keyword, scope):
+        others = (name for name in fact.transport_keywords if name != fact.inner_keyword)
+        if any(may_pass(call, name, scope) for name in (fact.timeout_keyword, *others)):
             return False
         inner = keyword_or_position(call, fact.inner_keyword)
         if inner is not None and not all(map(self._leaves_default, self._inner(inner))):
@@ -71,6 +75,21 @@ class ClientWithoutTimeout(Visitor):
             may_pass(client.call, name, client.scope) for name in (fact.timeout_keyword, *fact.transport_keywords)
         )
         return not own
+
+    def _never(self, node: cst.Call, fact: Fact) -> None:
+        remedy = fact.timeout_remedy or _SANE
+        self.report(
+            node,
+            _HEADLINE,
+            label=f"no `{fact.timeout_keyword}`, and `{fact.library}` has no default",
+            help=f"state how long an answer may take, such as `{fact.timeout_keyword}={remedy}`",
+            fix=Rewrite(
+                "state a timeout",
+                Safety.UNSAFE,
+                nodes={node: with_keyword(node, fact.timeout_keyword, remedy)},
+                risk="answers that take longer now fail",
+            ),
+        )
 
     def _long(self, node: cst.Call, fact: Fact) -> None:
         seconds = fact.timeout_default or 0
@@ -115,6 +134,8 @@ class ClientWithoutTimeout(Visitor):
         """A request of a library that has no timeout of its own."""
         fact = vendor.fact
         if fact.library == "declared" or (vendor.client is not None and self._session_bounds(vendor.client)):
+            return
+        if vendor.client is not None and fact.timeout_keyword:
             return
         site = self.context.site(node)
         if site and any(limit.cuts(site) for limit in self.semantics.deadlines.of(self.context.scope)):
@@ -167,7 +188,7 @@ class ClientWithoutTimeout(Visitor):
             _HEADLINE,
             label=self._why(fact, cause),
             labels=labels,
-            help=f"state a bound, such as `timeout={_SANE.get(fact.library, '30.0')}`",
+            help=f"state a bound, such as `{fact.timeout_keyword or 'timeout'}={fact.timeout_remedy or _SANE}`",
             fix=self._bounded(node, arg, fact, cause),
         )
 
@@ -199,15 +220,16 @@ class ClientWithoutTimeout(Visitor):
 
     def _bounded_value(self, arg: cst.Arg, fact: Fact, cause: Unbounded) -> cst.BaseExpression | None:
         if cause.why == "none":
-            text = _SANE.get(fact.library, "30.0")
-            known = "." not in text.strip("0123456789.") or bool(self.context.scope.lookup("aiohttp"))
+            text = fact.timeout_remedy or _SANE
+            owner = text.partition(".")[0]
+            known = not owner.isidentifier() or bool(self.context.scope.lookup(owner))
             return cst.parse_expression(text) if known and isinstance(arg.value, cst.Name) else None
         config = self.semantics.evaluator.fact(cause.config) if cause.config else None
         if config is None or not isinstance(arg.value, cst.Call):
             return None
         if config.complete and not keyword(arg.value, "read"):
             return with_keyword(arg.value, "read", "30.0")
-        return with_keyword(arg.value, config.bounds[0], "300" if config.bounds[0] == "total" else "30.0")
+        return with_keyword(arg.value, config.bounds[0], config.timeout_remedy or _SANE)
 
 
 def _inline(arg: cst.Arg | None, cause: Unbounded) -> bool:

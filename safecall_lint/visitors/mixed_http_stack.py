@@ -43,7 +43,7 @@ class MixedHttpStack(Visitor):
             return
         if given.library not in owner.accepts and not self._old(owner):
             self._wrong(arg, values[0], given, owner, f"`{owner.accepts[-1]}` objects only")
-        elif given.style and owner.style and given.style != owner.style:
+        elif _differs(given, owner):
             self._wrong(arg, values[0], given, owner, f"{_article(owner.style)} client")
 
     def _stacks(self) -> frozenset[str]:
@@ -75,7 +75,7 @@ class MixedHttpStack(Visitor):
         """The twin of what was given, by the same arguments."""
         library = given.library if given.library in owner.accepts else owner.accepts[-1]
         tail = given.name.rpartition(".")[2]
-        if given.style and owner.style and given.style != owner.style:
+        if _differs(given, owner):
             tail = f"Async{tail}" if owner.style == "async" else tail.removeprefix("Async")
         twin = f"{library}.{tail}"
         written = spelled(twin, self.context.scope) if self.semantics.evaluator.facts.fact(twin) else None
@@ -157,3 +157,8 @@ class MixedHttpStack(Visitor):
 
 def _article(style: str) -> str:
     return "an async" if style == "async" else "a sync" if style else "an"
+
+
+def _differs(given: Fact, owner: Fact) -> bool:
+    """Whether one of two is synchronous and the other is not."""
+    return {given.style, owner.style} == {"sync", "async"}

@@ -7,9 +7,10 @@ import ast
 import libcst as cst
 
 from safecall_lint.knowledge import Fact
-from safecall_lint.semantics.calls import argument, keyword_or_position
+from safecall_lint.semantics.calls import argument
 from safecall_lint.semantics.deployment import Processes
 from safecall_lint.semantics.model import Class, Function
+from safecall_lint.semantics.stores import in_memory
 from safecall_lint.semantics.values import ClassValue
 from safecall_lint.visiting.visitor import Visitor
 
@@ -23,7 +24,7 @@ class PerPodCircuitBreaker(Visitor):
         call = self.context.call(node)
         fact = self.semantics.calls.symbol(call, self.context.scope)
         if fact is not None and fact.kind == "breaker":
-            if not self._shared(call, fact):
+            if in_memory(call, self.context.scope, fact, self.semantics.evaluator):
                 self._in_memory(node, self._threshold(call, fact))
         elif self._kept() and self._own(call):
             self._in_memory(node, None)
@@ -41,14 +42,6 @@ class PerPodCircuitBreaker(Visitor):
             notes=_product(processes, threshold),
             help="keep the breaker's state in a store that all processes share, such as Redis",
         )
-
-    def _shared(self, call: ast.Call, fact: Fact) -> bool:
-        """Whether a breaker is given a store, other than one in memory."""
-        for name in fact.store_keywords:
-            given = keyword_or_position(call, name)
-            if given is not None and not (isinstance(given, ast.Constant) and given.value is None):
-                return "Memory" not in ast.unparse(given)
-        return False
 
     def _threshold(self, call: ast.Call, fact: Fact) -> float | None:
         given = argument(call, fact)

@@ -9,6 +9,7 @@ import libcst as cst
 from safecall_lint.semantics.calls import argument
 from safecall_lint.semantics.deployment import Processes
 from safecall_lint.semantics.model import Function
+from safecall_lint.semantics.stores import in_memory
 from safecall_lint.semantics.values import Instance, Object
 from safecall_lint.visiting.visitor import Visitor
 
@@ -25,7 +26,7 @@ class PerPodRateLimiter(Visitor):
             return
         for value in self.semantics.evaluator.values(site.node, self.context.scope):
             if self.semantics.evaluator.kind(value) == "limiter" and isinstance(value, Instance | Object):
-                if value.call is site.node and not _is_shared(value) and self._guards(value):
+                if value.call is site.node and not self._is_shared(value) and self._guards(value):
                     self._made(node, value)
                 return
 
@@ -69,17 +70,36 @@ class PerPodRateLimiter(Visitor):
 
     def _guards(self, value: Instance | Object) -> bool:
         """Whether the module makes vendor calls in functions that wait for this limiter."""
+        if self._given(value):
+            return True
         scopes = (scope for scope in self.context.module.scopes if isinstance(scope, Function))
         waiting = (scope for scope in scopes if any(hold.call is value.call for hold in self._waited(scope)))
         return any(self.semantics.reach.vendor(scope) is not None for scope in waiting)
 
+    def _given(self, value: Instance | Object) -> bool:
+        """Whether a vendor's client is built with this limiter."""
+        sites = (row for rows in self.context.module.call_sites.values() for row in rows)
+        clients = (row for row in sites if self.semantics.calls.kind(row[0].node, row[1]) == "client")
+        return any(
+            made.call is value.call
+            for site, scope in clients
+            for keyword in site.node.keywords
+            for made in self.semantics.evaluator.of_kind(keyword.value, scope, "limiter")
+        )
+
     def _waited(self, function: Function) -> list[Instance | Object]:
-        """The limiters that a function waits for."""
+        """The limiters that a function waits for, or asks whether it may go on."""
         held = [hold.taken.value for hold in self.semantics.holding.holds(function, "limiter")]
         waits = (self.semantics.calls.admission(site.node, function) for site in function.scan.calls)
-        return [*held, *(wait.of for wait in waits if wait and wait.kind == "limiter")]
+        asked = (self.semantics.calls.asked(site.node, function) for site in function.scan.calls)
+        waited = (wait.of for wait in waits if wait and wait.kind == "limiter")
+        return [*held, *waited, *(limiter for limiter in asked if limiter is not None)]
 
-
-def _is_shared(value: Instance | Object) -> bool:
-    """Whether a limiter of the project keeps its count where other processes see it."""
-    return isinstance(value, Object) and any(word in value.cls.module.source.utf8.lower() for word in _STORES)
+    def _is_shared(self, value: Instance | Object) -> bool:
+        """Whether a limiter keeps its count where other processes see it."""
+        if isinstance(value, Object):
+            return any(word in value.cls.module.source.utf8.lower() for word in _STORES)
+        fact = self.semantics.evaluator.fact(value)
+        if fact is None or value.call is None or value.scope is None:
+            return False
+        return not in_memory(value.call, value.scope, fact, self.semantics.evaluator)

@@ -43,7 +43,7 @@ class RateLimiterInsideSemaphore(Visitor):
         gates = holding.holds(function, "gate")
         for limiter in holding.holds(function, "limiter") if gates else ():
             hold = holding.innermost_at(gates, limiter)
-            if hold:
+            if hold and self.semantics.calls.slows(limiter.taken.value):
                 yield limiter.taken.node, None, hold
         told: set[int] = set()
         for site, hold in holding.under(function):

@@ -4,24 +4,34 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Sequence
+from functools import cache
 
 import libcst as cst
 
 from safecall_lint.finding import Safety
+from safecall_lint.knowledge import Fact, knowledge
 from safecall_lint.semantics import Semantics
-from safecall_lint.semantics.calls import VendorCall
+from safecall_lint.semantics.calls import VendorCall, keyword_or_position
 from safecall_lint.semantics.model import Function, Scope
 from safecall_lint.semantics.policies import RetryPolicy
 from safecall_lint.semantics.retries import RetryLoop
-from safecall_lint.semantics.values import Site
+from safecall_lint.semantics.values import Member, Site
 from safecall_lint.visiting.visitor import Place, Rewrite, Visitor
 
 
+@cache
+def _wrappers() -> frozenset[str]:
+    """The methods by which a client of some library gives one that retries."""
+    return frozenset(fact.retry_method for fact in knowledge().facts.values() if fact.retry_method)
+
+
 class StackedRetries(Visitor):
-    needs = (frozenset({"handler", "decorator", "retry()", "retry"}),)
+    needs = (frozenset({"handler", "decorator", "retry()", "retry", *(f".{name}" for name in _wrappers())}),)
 
     @classmethod
     def worth(cls, semantics: Semantics, scopes: Sequence[Scope]) -> bool:
+        if not scopes or any(_wrapping(site.node) for scope in scopes for site in scope.scan.calls):
+            return True
         return any(semantics.retries.layered(scope) for scope in scopes if isinstance(scope, Function))
 
     # -- loops ---------------------------------------------------------------------------------------------------
@@ -95,23 +105,53 @@ class StackedRetries(Visitor):
                 self._layers(place, policy.attempts, loop.site, loop.attempts)
                 return
 
+    # -- clients that wrap themselves ----------------------------------------------------------------------------
+
+    def visit_Call(self, node: cst.Call) -> None:
+        """`client.with_retry()`: a layer around a client that retries by itself."""
+        call, scope = self.context.call(node), self.context.scope
+        for value in self.context.values(node.func) if _wrapping(call) else ():
+            fact = self.semantics.evaluator.fact(value.owner) if isinstance(value, Member) else None
+            own = self.semantics.retries.own(value.owner) if isinstance(value, Member) else None
+            if not fact or not own or not isinstance(value, Member) or value.path[-1] != fact.retry_method:
+                continue
+            on = keyword_or_position(call, fact.on_keyword)
+            caught = self.semantics.retries.policies.exceptions(on, scope) if on is not None else ()
+            stated = keyword_or_position(call, fact.attempts_keyword)
+            outer = self.semantics.evaluator.number(stated, scope) if stated is not None else fact.attempts_default
+            if outer != 1 and (not caught or self.semantics.attempts.transient(caught)):
+                self._around(node, outer, fact, own)
+                return
+
     # -- report --------------------------------------------------------------------------------------------------
 
     def _client(self, place: Place, outer: float | None, vendor: VendorCall, own: tuple[float, Site | None]) -> None:
+        call: tuple[Place, str] = (Site(vendor.scope.module, vendor.node), "the call")
+        self._around(place, outer, vendor.fact, own, call, fix=self._fix(vendor))
+
+    def _around(
+        self,
+        place: Place,
+        outer: float | None,
+        fact: Fact,
+        own: tuple[float, Site | None],
+        *calls: tuple[Place, str],
+        fix: Rewrite | None = None,
+    ) -> None:
+        """A layer around a client that retries by itself."""
         attempts, made = own
-        library = vendor.fact.library
-        labels: list[tuple[Place, str]] = []
-        if made is not None:
-            labels.append((made, f"`{library}` makes {attempts:g} attempts by itself"))
-        labels.append((Site(vendor.scope.module, vendor.node), "the call"))
+        by_itself = f"`{fact.library}` makes {attempts:g} attempts by itself"
+        labels: list[tuple[Place, str]] = [(made, by_itself)] if made is not None else []
+        off = f"{fact.retries_keyword}={int(fact.retries_first)}"
+        default = fact.retries_default - fact.retries_first
         self.report(
             place,
             _headline(outer, attempts),
             label=_label(outer),
-            labels=labels,
-            notes=(f"`{library}` retries {vendor.fact.retries_default} times by default (`max_retries`)",),
-            help="let one layer retry: pass `max_retries=0` to the client, or drop this one",
-            fix=self._fix(vendor),
+            labels=[*labels, *calls],
+            notes=(f"`{fact.library}` retries {default} times by default (`{fact.retries_keyword}`)",),
+            help=f"let one layer retry: pass `{off}` to the client, or drop this one",
+            fix=fix,
         )
 
     def _layers(self, place: Place, outer: float | None, inner: Site, attempts: float | None) -> None:
@@ -139,6 +179,10 @@ class StackedRetries(Visitor):
             Safety.SAFE,
             sites=[(Site(vendor.scope.module, base), code)],
         )
+
+
+def _wrapping(call: ast.Call) -> bool:
+    return isinstance(call.func, ast.Attribute) and call.func.attr in _wrappers()
 
 
 def _headline(outer: float | None, inner: float | None) -> str:

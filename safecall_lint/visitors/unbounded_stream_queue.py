@@ -43,7 +43,7 @@ class UnboundedStreamQueue(Visitor):
         if fact is None or fact.kind != "queue":
             return
         bound = argument(call, fact)
-        if fact.value_default:
+        if not fact.zero_is_none:
             if bound is not None and _is_infinite(bound):
                 self._report(node, "buffers without a bound", [], None)
             return

@@ -73,7 +73,7 @@ class UnclosedStream(Visitor):
     def _closing(self, node: cst.Assign, name: str, vendor: VendorCall) -> Rewrite | None:
         """What follows in the block inside `async with aclosing(response)`."""
         line, block = self.context.stack[-2], self.context.stack[-3]
-        manager = "contextlib.aclosing" if vendor.fact.style == "async" else "contextlib.closing"
+        manager = "contextlib.aclosing" if vendor.style == "async" else "contextlib.closing"
         spelling = spelled(manager, self.context.scope)
         if (
             not isinstance(block, cst.IndentedBlock)
@@ -86,7 +86,7 @@ class UnclosedStream(Visitor):
         if not rest or self._used_outside(block, name):
             return None
         item = cst.WithItem(cst.parse_expression(f"{spelling[0]}({name})"))
-        asynchronous = cst.Asynchronous() if vendor.fact.style == "async" else None
+        asynchronous = cst.Asynchronous() if vendor.style == "async" else None
         held = cst.With([item], cst.IndentedBlock(rest), asynchronous=asynchronous)
         changed = block.with_changes(body=[*block.body[: at + 1], held])
         return Rewrite("close the response when the block ends", Safety.SAFE, {block: changed}, imports=spelling[1])

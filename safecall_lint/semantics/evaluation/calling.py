@@ -96,7 +96,10 @@ def _member_called(
         return (owner,)
     if path[-1] in ("enter_async_context", "enter_context") and call.args:
         return ev.values(call.args[0], scope)
-    return (Result(Member(owner, path), call, scope),)
+    member = Member(owner, path)
+    if made := ev.fact(member):
+        return (Instance(made.returns or made.name, call, scope),)
+    return (Result(member, call, scope),)
 
 
 def returns(ev: Evaluator, function: Function) -> Iterable[Value]:

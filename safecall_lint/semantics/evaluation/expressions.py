@@ -84,7 +84,11 @@ def subscript(ev: Evaluator, expr: ast.Subscript, scope: Scope) -> Iterable[Valu
 
 
 def arithmetic(ev: Evaluator, expr: ast.BinOp, scope: Scope) -> Iterable[Value]:
-    """A sum, product or power of known numbers."""
+    """A sum, product or power of known numbers, or a pipeline that ends in what one of its parts is."""
+    if isinstance(expr.op, ast.BitOr):
+        parts = (value for side in (expr.left, expr.right) for value in ev.values(side, scope))
+        yield from (part for part in parts if (fact := ev.fact(part)) and fact.composes)
+        return
     left, right = ev.number(expr.left, scope), ev.number(expr.right, scope)
     operation = _ARITHMETIC.get(type(expr.op))
     if left is None or right is None or operation is None:

@@ -1,0 +1,53 @@
+"""The attempts that a client makes by itself: by a setting of its own, or by a transport that tries again."""
+
+from __future__ import annotations
+
+from safecall_lint.knowledge import Fact
+from safecall_lint.semantics.calls import argument, has_unpacking, keyword_or_position
+from safecall_lint.semantics.evaluate import Evaluator
+from safecall_lint.semantics.values import Instance, Object, Site
+
+
+def by_itself(client: Instance | Object | None, evaluator: Evaluator) -> tuple[float, Site | None] | None:
+    """The attempts that a client makes of a call, with the place where it was made; None where it makes one."""
+    fact = evaluator.fact(client) if isinstance(client, Instance) else None
+    if not isinstance(client, Instance) or fact is None or fact.kind != "client":
+        return None
+    if not fact.retries_keyword:
+        return _of_transport(client, fact, evaluator)
+    attempts = tried(_stated(client, fact, evaluator), fact)
+    return (attempts, client.site) if attempts else None
+
+
+def tried(retries: float | None, fact: Fact) -> float | None:
+    """The attempts that a setting for retries makes of a call; None where it makes one, or where unknown."""
+    attempts = retries if retries is None or fact.retries_first else retries + 1
+    return attempts if attempts is not None and attempts > 1 else None
+
+
+def _of_transport(client: Instance, fact: Fact, evaluator: Evaluator) -> tuple[float, Site | None] | None:
+    """What a transport does that tries again unless it is told otherwise."""
+    if client.call is None or client.scope is None:
+        return None
+    for name in fact.transport_keywords:
+        for value in evaluator.values(keyword_or_position(client.call, name), client.scope):
+            below = evaluator.fact(value)
+            if isinstance(value, Instance) and below and below.kind == "transport" and below.retries_default:
+                attempts = tried(_stated(value, below, evaluator), below)
+                return (attempts, value.site) if attempts else None
+    return None
+
+
+def _stated(made: Instance, fact: Fact, evaluator: Evaluator) -> float | None:
+    """How often something tries again: its default, a number that it was given, or what a policy says."""
+    if made.call is None or made.scope is None:
+        return fact.retries_default
+    given = keyword_or_position(made.call, fact.retries_keyword)
+    if given is None:
+        return None if has_unpacking(made.call) else fact.retries_default
+    for value in evaluator.values(given, made.scope):
+        policy = evaluator.fact(value)
+        if isinstance(value, Instance) and policy and policy.kind == "retry-config" and value.call and value.scope:
+            total = argument(value.call, policy)
+            return evaluator.number(total, value.scope) if total is not None else policy.value_default
+    return evaluator.number(given, made.scope)
