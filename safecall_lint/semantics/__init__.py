@@ -19,6 +19,7 @@ from safecall_lint.semantics.fanout import FanOuts
 from safecall_lint.semantics.holding import Holding
 from safecall_lint.semantics.leaks import Leaks
 from safecall_lint.semantics.lifetimes import Lifetimes
+from safecall_lint.semantics.origins import Origins
 from safecall_lint.semantics.overload import Overload
 from safecall_lint.semantics.pools import Pools
 from safecall_lint.semantics.project import Project, SyntaxProblem
@@ -31,6 +32,7 @@ from safecall_lint.semantics.responses import Responses
 from safecall_lint.semantics.retries import Retries
 from safecall_lint.semantics.roles import Roles
 from safecall_lint.semantics.sharing import Sharing
+from safecall_lint.semantics.sizes import Sizes
 from safecall_lint.semantics.solitude import Solitude
 from safecall_lint.semantics.stalls import Stalls
 from safecall_lint.semantics.streams import Streams
@@ -73,7 +75,9 @@ class Semantics:
 
     @cached_property
     def fanouts(self) -> FanOuts:
-        return FanOuts(self.calls, self.reach, self.holding)
+        return FanOuts(
+            self.calls, self.reach, self.holding, Sizes(self.calls, self.roles, Origins(self.calls, self.roles))
+        )
 
     @cached_property
     def waiting(self) -> Waiting:
@@ -161,7 +165,7 @@ class Semantics:
 
     @cached_property
     def overload(self) -> Overload:
-        return Overload(self.raising, Replies(self.evaluator), Telling(), self.threads)
+        return Overload(self.raising, Replies(self.evaluator), Telling(), self.threads, self.entries)
 
     @cached_property
     def pools(self) -> Pools:

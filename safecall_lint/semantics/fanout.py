@@ -6,70 +6,94 @@ import ast
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, TypeAlias
 
 from safecall_lint.semantics.calls import Calls, VendorCall, has_unpacking
 from safecall_lint.semantics.holding import Holding
+from safecall_lint.semantics.lengths import is_measured
 from safecall_lint.semantics.model import Function
 from safecall_lint.semantics.reach import Reach
-from safecall_lint.semantics.scan import Binding, CallSite
-from safecall_lint.semantics.values import Container, Instance, Result, Site
+from safecall_lint.semantics.roles import CACHED
+from safecall_lint.semantics.scan import CallSite, Frame
+from safecall_lint.semantics.sizes import Size, Sizes
+from safecall_lint.semantics.values import FunctionValue, Instance, Result, Site, Symbol
 
 _SPAWNING: Final = frozenset({"create_task", "ensure_future", "shield", "wait_for", "Task"})
-_SAME_SIZE: Final = frozenset(
-    {"list", "tuple", "set", "sorted", "reversed", "enumerate", "zip", "items", "values", "keys"}
-)
 _COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.GeneratorExp)
-_BOUNDING: Final = re.compile(r"limit|throttl|semaphore|bounded|concurren", re.IGNORECASE)
-_PORTION: Final = re.compile(r"batch|chunk|page|group|window", re.IGNORECASE)
-_COUNTS: Final = re.compile(r"(k|count|limit|top_k|num_\w+|max_\w+|\w+_(limit|count))$")
+_MAY_BOUND: Final = re.compile(r"limit|throttl|semaphore|bounded|concurren|cache", re.IGNORECASE)
+_GATES: Final = frozenset({"gate", "lock", "limiter"})
 _FAR: Final = 4
 
 
 @dataclass(frozen=True, slots=True)
-class FanOut:
-    """A call that starts everything at once: `node`. `started` is the coroutine's call for one item of `items`."""
+class Started:
+    """What runs for each item: a call, with the functions of the project that it may be."""
 
     node: ast.Call
-    started: CallSite
+    callees: tuple[Function, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class FanOut:
+    """A call that starts everything at once: `node`. `items` is the collection that makes it many, `vendor` the call
+    that each item leads to; `certain` where the code shows that nothing bounds either."""
+
+    node: ast.Call
     items: ast.expr
     vendor: Site
+    certain: bool
+
+
+_Spread: TypeAlias = tuple[list[ast.expr], Started]
 
 
 @dataclass
 class FanOuts:
-    """Finds fan-outs of vendor calls that nothing bounds. Doubt counts as: something does."""
+    """Finds fan-outs of vendor calls that nothing bounds."""
 
     calls: Calls
     reach: Reach
     holding: Holding
-    _asked: set[tuple[str, Function]] = field(default_factory=set, repr=False)
+    sizes: Sizes
+    _known: dict[Function, list[FanOut]] = field(default_factory=dict, repr=False)
 
-    def of(self, function: Function) -> Iterator[FanOut]:
+    def of(self, function: Function) -> list[FanOut]:
         """The unbounded fan-outs of vendor calls in a function."""
-        for site in function.scan.calls:
-            for items, started in self._started(site, function):
-                if self._unbounded(items, function):
-                    vendor = self._vendor(started, function)
-                    if vendor is not None:
-                        yield FanOut(site.node, started, items, vendor)
-                        break
+        if function not in self._known:
+            found = [item for site in function.scan.calls if (item := self._found(site, function))]
+            if not self.calls.evaluator.idle:
+                return found
+            self._known[function] = found
+        return self._known[function]
+
+    def _found(self, site: CallSite, function: Function) -> FanOut | None:
+        for collections, started in self._started(site, function):
+            certain = self._vendor(started, function, doubt=False)
+            vendor = certain or self._vendor(started, function, doubt=True)
+            if vendor is not None:
+                size, items = max(
+                    ((self.sizes.of(expr, function), expr) for expr in collections), key=lambda row: row[0]
+                )
+                if size is not Size.FEW:
+                    return FanOut(site.node, items, vendor, certain is not None and size is Size.OPEN)
+        return None
 
     # -- what is started ---------------------------------------------------------------------------------------------
 
-    def _started(self, site: CallSite, function: Function) -> Iterator[tuple[ast.expr, CallSite]]:
+    def _started(self, site: CallSite, function: Function) -> Iterator[_Spread]:
         """The collections that a call goes through, each with the call that it starts for one item."""
         kind = self.calls.kind(site.node, function)
         if kind == "fan-out":
-            for argument in site.node.args[:1] if not _is_gather(site.node) else site.node.args:
-                expr = argument.value if isinstance(argument, ast.Starred) else argument
-                if isinstance(argument, ast.Starred) or not _is_gather(site.node):
-                    yield from self._elements(expr, function)
-        elif self._of_group(site, function) and site.node.args:
-            items = _loop_items(site)
-            coroutine = self._coroutine(site.node.args[0], function)
-            if items is not None and coroutine is not None:
-                yield items, coroutine
+            gathers = _is_gather(site.node)
+            for argument in site.node.args if gathers else site.node.args[:1]:
+                if isinstance(argument, ast.Starred):
+                    yield from self._elements(argument.value, site, function)
+                elif not gathers:
+                    yield from self._elements(argument, site, function)
+        elif site.node.args and (self._of_group(site, function) or self._left_running(site, kind, function)):
+            collections = _loops(site, None)
+            for coroutine in self._coroutines(site.node.args[0], function) if collections else ():
+                yield collections, coroutine
 
     def _of_group(self, site: CallSite, function: Function) -> bool:
         """Whether a call starts a task of a task group."""
@@ -78,142 +102,117 @@ class FanOuts:
             return False
         return bool(self.calls.evaluator.of_kind(func.value, function, "task-group"))
 
-    def _elements(self, expr: ast.expr, function: Function) -> Iterator[tuple[ast.expr, CallSite]]:
+    def _left_running(self, site: CallSite, kind: str, function: Function) -> bool:
+        """Whether a task is started in a loop that waits for nothing, in a function that gathers no tasks."""
+        if kind != "spawn" or any(self.calls.kind(item.node, function) == "fan-out" for item in function.scan.calls):
+            return False
+        around = [inner.node for inner in site.frame.chain() if isinstance(inner.node, ast.For)] if site.frame else []
+        return not any(
+            inner.node in around for _, frame in function.scan.awaits for inner in (frame.chain() if frame else ())
+        )
+
+    def _elements(self, expr: ast.expr, site: CallSite, function: Function) -> Iterator[_Spread]:
+        """The collections behind the coroutines or tasks in `expr`, which `site` waits for."""
         if isinstance(expr, _COMPREHENSIONS):
-            coroutine = self._coroutine(expr.elt, function)
-            if coroutine is not None and len(expr.generators) >= 1:
-                yield expr.generators[0].iter, coroutine
-        elif isinstance(expr, ast.Call) and getattr(expr.func, "id", "") in ("list", "tuple", "set") and expr.args:
-            yield from self._elements(expr.args[0], function)
-        elif isinstance(expr, ast.Name):
-            rows = function.scan.bindings.get(expr.id, [])
-            for row in rows:
-                if (
-                    row.value is not None
-                    and row.form in ("assign", "annotation")
-                    and not isinstance(row.value, ast.Name)
-                ):
-                    yield from self._elements(row.value, function)
-            yield from self._appended(expr.id, function)
+            for coroutine in self._coroutines(expr.elt, function):
+                yield [generator.iter for generator in expr.generators], coroutine
+        elif isinstance(expr, ast.Call):
+            yield from self._mapped(expr, site, function)
+        elif isinstance(expr, ast.Name) and not is_measured(expr.id, function):
+            for row in function.scan.bindings.get(expr.id, []):
+                made = row.value if row.form in ("assign", "annotation") else None
+                if made is not None and not isinstance(made, ast.Name):
+                    yield from self._elements(made, site, function)
+            yield from self._appended(expr.id, site, function)
 
-    def _appended(self, name: str, function: Function) -> Iterator[tuple[ast.expr, CallSite]]:
-        for site in function.scan.calls:
-            func = site.node.func
-            adds = (
-                isinstance(func, ast.Attribute) and func.attr in ("append", "add") and isinstance(func.value, ast.Name)
-            )
-            if adds and func.value.id == name and site.node.args:  # type: ignore[attr-defined]
-                items = _loop_items(site)
-                coroutine = self._coroutine(site.node.args[0], function)
-                if items is not None and coroutine is not None:
-                    yield items, coroutine
+    def _mapped(self, call: ast.Call, site: CallSite, function: Function) -> Iterator[_Spread]:
+        """What `list(...)` holds, and what `map(f, items)` starts."""
+        name = getattr(call.func, "id", "")
+        if name in ("list", "tuple", "set") and call.args:
+            yield from self._elements(call.args[0], site, function)
+        elif name == "map" and len(call.args) > 1:
+            values = self.calls.evaluator.values(call.args[0], function)
+            callees = tuple(value.function for value in values if isinstance(value, FunctionValue))
+            yield [call.args[1]], Started(call, callees)
 
-    def _coroutine(self, expr: ast.expr, function: Function) -> CallSite | None:
-        """The call whose coroutine an expression starts."""
+    def _appended(self, name: str, site: CallSite, function: Function) -> Iterator[_Spread]:
+        for inner in function.scan.calls:
+            func = inner.node.func
+            if isinstance(func, ast.Attribute) and func.attr in ("append", "add") and inner.node.args:
+                collections = _loops(inner, site.frame)
+                if getattr(func.value, "id", "") == name and collections:
+                    for coroutine in self._coroutines(inner.node.args[0], function):
+                        yield collections, coroutine
+
+    def _coroutines(self, expr: ast.expr, function: Function) -> Iterator[Started]:
+        """The calls whose coroutine an expression starts, one of them at a time."""
         if isinstance(expr, ast.IfExp):
-            return self._coroutine(expr.body, function) or self._coroutine(expr.orelse, function)
-        if isinstance(expr, ast.Name):
-            rows = [row for row in function.scan.bindings.get(expr.id, []) if isinstance(row.value, ast.Call)]
-            return self._coroutine(rows[-1].value, function) if rows and rows[-1].value is not None else None
-        if not isinstance(expr, ast.Call):
-            return None
-        func = expr.func
-        name = func.attr if isinstance(func, ast.Attribute) else getattr(func, "id", "")
-        if name in _SPAWNING and expr.args:
-            return self._coroutine(expr.args[0], function)
-        return next((site for site in function.scan.calls if site.node is expr), None)
-
-    # -- how many ----------------------------------------------------------------------------------------------------
-
-    def _unbounded(self, items: ast.expr, function: Function) -> bool:
-        """Whether a collection has as many items as its data: it comes in as an argument, or from a call."""
-        expr = _same_size(items)
-        if any(isinstance(value, Container) and value.size for value in self.calls.evaluator.values(expr, function)):
-            return False
-        if isinstance(expr, ast.Name):
-            return self._data(expr.id, function)
-        if isinstance(expr, ast.Await | ast.Call):
-            return self._many(expr)
-        return False
-
-    def _data(self, name: str, function: Function) -> bool:
-        """Whether a name's data is of any size; one that is made of itself is of the size of its other bindings."""
-        rows = function.scan.bindings.get(name, [])
-        if not rows and isinstance(function.parent, Function):
-            return self._data(name, function.parent)
-        if (name, function) in self._asked:
-            return True
-        self._asked.add((name, function))
-        try:
-            return bool(rows) and not _is_checked(name, function) and all(self._grows(row, function) for row in rows)
-        finally:
-            self._asked.discard((name, function))
-
-    def _grows(self, row: Binding, function: Function) -> bool:
-        """Whether a binding gives a name data of any size."""
-        if row.form == "parameter":
-            return not _PORTION.search(f"{function.name} {row.name}")
-        if row.form == "item":
-            return True
-        value = row.value.value if isinstance(row.value, ast.Await) else row.value
-        match value:
-            case ast.List(elts=[]) | ast.Dict(keys=[]) | ast.Constant(value=None):
-                return True
-            case ast.ListComp() | ast.SetComp() | ast.DictComp():
-                return self._unbounded(value.generators[0].iter, function)
-            case ast.Call() if _same_size(value) is not value:
-                return self._unbounded(value, function)
-            case ast.Call():
-                asked = value.args or value.keywords or isinstance(row.value, ast.Await)
-                return bool(asked) and self._many(value) and row.form in ("assign", "annotation")
-            case _:
-                return False
-
-    @staticmethod
-    def _many(expr: ast.expr) -> bool:
-        call = expr.value if isinstance(expr, ast.Await) else expr
-        if not isinstance(call, ast.Call):
-            return False
-        name = ast.unparse(call.func).rpartition(".")[2]
-        if name in ("range", "getattr", "islice") or _BOUNDING.search(ast.unparse(call.func)):
-            return False
-        return not any(_COUNTS.match(keyword.arg) for keyword in call.keywords if keyword.arg)
+            yield from self._coroutines(expr.body, function)
+            yield from self._coroutines(expr.orelse, function)
+        elif isinstance(expr, ast.Name):
+            rows = [row.value for row in function.scan.bindings.get(expr.id, []) if isinstance(row.value, ast.Call)]
+            for made in rows[-1:]:
+                yield from self._coroutines(made, function)
+        elif isinstance(expr, ast.Call):
+            func = expr.func
+            name = func.attr if isinstance(func, ast.Attribute) else getattr(func, "id", "")
+            if name in _SPAWNING and expr.args:
+                yield from self._coroutines(expr.args[0], function)
+            else:
+                yield Started(expr, tuple(self.calls.evaluator.callees(expr, function)))
 
     # -- what it does ------------------------------------------------------------------------------------------------
 
-    def _vendor(self, site: CallSite, function: Function) -> Site | None:
-        """The vendor call that a started coroutine makes without a gate on the way."""
-        direct = self.calls.vendor(site.node, function)
+    def _vendor(self, started: Started, function: Function, *, doubt: bool) -> Site | None:
+        """The vendor call that a started coroutine makes without a gate on the way. With `doubt`, a decorator that
+        may be a gate, for all that we know of it, is none."""
+        direct = self.calls.vendor(started.node, function)
         if direct is not None:
-            return None if self._limited(direct) else Site(function.module, site.node)
-        for callee in self.calls.evaluator.callees(site.node, function):
-            if callee.is_async and not self._bounds(callee):
-                chain = self.reach.first(callee, self._probe, self._open)
+            return None if self._limited(direct) else Site(function.module, started.node)
+
+        def passes(site: CallSite, at: Function) -> bool:
+            return self._open(site, at, doubt)
+
+        def probe(site: CallSite, at: Function) -> VendorCall | None:
+            vendor = self.calls.vendor(site.node, at)
+            return vendor if vendor is not None and not self._limited(vendor) and passes(site, at) else None
+
+        for callee in started.callees:
+            if callee.is_async and not self._bounds(callee, doubt):
+                chain = self.reach.first(callee, probe, passes)
                 if chain is not None and len(chain.steps) <= _FAR:
                     return Site(chain.function.module, chain.end.node)
         return None
 
-    def _probe(self, site: CallSite, function: Function) -> VendorCall | None:
-        vendor = self.calls.vendor(site.node, function)
-        if vendor is None or self._limited(vendor) or not self._open(site, function):
-            return None
-        return vendor
-
-    def _open(self, site: CallSite, function: Function) -> bool:
+    def _open(self, site: CallSite, function: Function, doubt: bool) -> bool:
         """Whether a call is made without a gate, lock or limiter in its own function, and into one without."""
-        if self._bounds(function) or self._under_unknown(site, function):
+        if self._bounds(function, doubt) or self._under_unknown(site, function):
             return False
-        return not any(self._bounds(callee) for callee in self.calls.evaluator.callees(site.node, function))
+        return not any(self._bounds(callee, doubt) for callee in self.calls.evaluator.callees(site.node, function))
 
-    def _bounds(self, function: Function) -> bool:
+    def _bounds(self, function: Function, doubt: bool) -> bool:
         """Whether a function waits for a gate or limiter before it goes on, or is decorated to."""
-        if any(_BOUNDING.search(name) or "cache" in name for name in function.decorator_names):
+        if self._decorated(function) or (not doubt and any(map(_MAY_BOUND.search, function.decorator_names))):
             return True
         if self.holding.holds(function):
             return True
         if self.calls.evaluator.shapes.paces(function):
             return True
         return any(self._waits(site, function) for site in function.scan.calls)
+
+    def _decorated(self, function: Function) -> bool:
+        """Whether a decorator keeps results, is a limiter, or takes a gate in the function that it puts around."""
+        if CACHED & set(function.decorator_names):
+            return True
+        for decorator in function.node.decorator_list:
+            target = decorator.func if isinstance(decorator, ast.Call) else decorator
+            for value in self.calls.evaluator.values(target, function.parent or function.module):
+                fact = self.calls.evaluator.fact(value) if isinstance(value, Symbol) else None
+                if fact is not None and fact.kind in _GATES:
+                    return True
+                if isinstance(value, FunctionValue) and any(map(self.holding.holds, _with_inner(value.function))):
+                    return True
+        return False
 
     def _waits(self, site: CallSite, function: Function) -> bool:
         if self.calls.admission(site.node, function):
@@ -247,38 +246,25 @@ def _is_gather(call: ast.Call) -> bool:
     return (func.attr if isinstance(func, ast.Attribute) else getattr(func, "id", "")) == "gather"
 
 
-def _loop_items(site: CallSite) -> ast.expr | None:
-    """What the innermost loop or comprehension around a call goes through; None where that is no `for`."""
+def _with_inner(function: Function) -> Iterator[Function]:
+    """A function and those defined in it."""
+    yield function
+    for inner in function.functions.values():
+        yield from _with_inner(inner)
+
+
+def _loops(site: CallSite, outer: Frame | None) -> list[ast.expr]:
+    """What the loops around a call go through, up to the ones that `outer` stands in too or a task group's block;
+    none where one of them is no `for`."""
+    shared = {inner.node for inner in outer.chain()} if outer else set()
+    found: list[ast.expr] = []
     for frame in site.frame.chain() if site.frame else ():
-        if isinstance(frame.node, ast.For) and frame.section == "body":
-            return frame.node.iter
-        if isinstance(frame.node, _COMPREHENSIONS):
-            return frame.node.generators[0].iter
-        if isinstance(frame.node, ast.While | ast.AsyncFor) and frame.section == "body":
-            return None
-    return None
-
-
-def _same_size(expr: ast.expr) -> ast.expr:
-    """The collection behind `enumerate(x)`, `x.items()` and the like."""
-    while isinstance(expr, ast.Call):
-        func = expr.func
-        if isinstance(func, ast.Name) and func.id in _SAME_SIZE and expr.args:
-            expr = expr.args[0]
-        elif isinstance(func, ast.Attribute) and func.attr in _SAME_SIZE and not expr.args:
-            expr = func.value
-        else:
+        if frame.node in shared or isinstance(frame.node, ast.AsyncWith):
             break
-    return expr
-
-
-def _is_checked(name: str, function: Function) -> bool:
-    """Whether a function compares the length of a collection with something, or cuts it."""
-    for node in ast.walk(function.node):
-        if isinstance(node, ast.Compare) and f"len({name})" in ast.unparse(node) and not _with_zero(node):
-            return True
-    return False
-
-
-def _with_zero(node: ast.Compare) -> bool:
-    return any(isinstance(part, ast.Constant) and part.value in (0, 1) for part in node.comparators)
+        if isinstance(frame.node, ast.For) and frame.section == "body":
+            found.append(frame.node.iter)
+        elif isinstance(frame.node, _COMPREHENSIONS):
+            found += [generator.iter for generator in frame.node.generators]
+        elif isinstance(frame.node, ast.While | ast.AsyncFor) and frame.section == "body":
+            return []
+    return found

@@ -15,11 +15,11 @@ from safecall_lint.visiting.visitor import Visitor
 
 
 class UnboundedFanOut(Visitor):
-    needs = (frozenset({"fan-out", "with:task-group"}),)
+    needs = (frozenset({"fan-out", "with:task-group", "spawn"}),)
 
     @classmethod
     def worth(cls, semantics: Semantics, scopes: Sequence[Scope]) -> bool:
-        return any(next(semantics.fanouts.of(scope), None) for scope in scopes if isinstance(scope, Function))
+        return any(semantics.fanouts.of(scope) for scope in scopes if isinstance(scope, Function))
 
     def visit_FunctionDef(self, node: cst.FunctionDef) -> None:
         function = self.context.defined(node)
@@ -37,4 +37,5 @@ class UnboundedFanOut(Visitor):
             label=f"as many calls in flight as {shown} has items",
             labels=labels,
             help="take a shared semaphore around each call, or go through the items in batches",
+            strict=not found.certain,
         )
