@@ -26,7 +26,7 @@ async def leaves_nothing(storm: Storm) -> bool:
         await asyncio.sleep(30)
         with storm.policy.options(weight=8, tokens=TOKENS.limit):
             await storm.policy.call(asyncio.sleep, 0)
-    circuit = storm.policy._circuit
+    circuit = storm.policy._layers.circuit
     return whole and circuit is not None and circuit.probing == 0 and circuit.state == "closed"
 
 

@@ -35,6 +35,7 @@ from ._sse import ServerSentEvent, sse_events
 from ._state import PolicyState
 from ._stream import Stream
 from ._streams import merge, race, resumed
+from ._unwrap import PolicyError, policy_error, unwrapped
 from ._watchdog import StreamLimits
 
 if TYPE_CHECKING:
@@ -62,6 +63,7 @@ __all__ = [
     "LogEvents",
     "LoopClock",
     "OpenTelemetryEvents",
+    "PolicyError",
     "PolicyState",
     "Priority",
     "PrometheusEvents",
@@ -82,12 +84,14 @@ __all__ = [
     "copy_runtime",
     "deadline",
     "merge",
+    "policy_error",
     "race",
     "remaining",
     "resumed",
     "shielded",
     "size",
     "sse_events",
+    "unwrapped",
 ]
 
 _IMPORTED_WHEN_ASKED_FOR = {

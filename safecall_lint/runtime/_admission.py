@@ -138,6 +138,14 @@ class Admission:
         if seconds is not None:
             self._quota.hold(self._clock.time() + seconds)
 
+    def refused(self, sent: float) -> None:
+        """Send more slowly, where that is wished: the vendor answered 429 to a call that was sent at `sent`."""
+        self._quota.refused(self._clock.time(), sent)
+
+    def accepted(self) -> None:
+        """Send more quickly again after a good answer."""
+        self._quota.accepted(self._clock.time())
+
     def abandon(self, entry: Entry) -> None:
         """Leave the queue: the caller was cancelled."""
         if entry.waiter is not None:

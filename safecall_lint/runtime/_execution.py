@@ -177,7 +177,9 @@ class Execution:
             slot.leave(failure)
         if self._emit is not None:
             self._report_attempt(self._emit, call, slot, None, failure)
-        delay = None if failure is None else self._pause(call, exchange, failure)
+        if failure is None and self._settings.retry.adaptive:
+            self._admission.accepted()
+        delay = None if failure is None else self._pause(call, slot, exchange, failure)
         if delay is None and self._emit is not None:
             self._report_end(self._emit, call, None)
         return delay
@@ -198,7 +200,7 @@ class Execution:
         slot.abandon() if failure is None or failure.refused else slot.leave(failure)
         if self._emit is not None:
             self._report_attempt(self._emit, call, slot, shown, failure)
-        delay = None if failure is None else self._pause(call, exchange, failure)
+        delay = None if failure is None else self._pause(call, slot, exchange, failure)
         if late is not None and delay is None:
             raise late from error
         return delay
@@ -210,11 +212,14 @@ class Execution:
             return DeadlineExceeded(message, policy=name)
         return self._settings.late(name, limit)
 
-    def _pause(self, call: _Call, exchange: Exchange[T], failure: Failure) -> float | None:
+    def _pause(self, call: _Call, slot: Slot, exchange: Exchange[T], failure: Failure) -> float | None:
         """Return the seconds until the next attempt, or None where there is none."""
         retry = self._settings.retry
-        if retry.pause_all and failure.status == _TOO_MANY:
-            self._admission.hold(retry_after(failure.headers, self._clock.wall()))
+        if failure.status == _TOO_MANY:
+            if retry.pause_all:
+                self._admission.hold(retry_after(failure.headers, self._clock.wall()))
+            if retry.adaptive:
+                self._admission.refused(slot.time)
         if not retry.names(failure):
             return None
         delay = retry.delay(failure, call.attempt, self._clock.random(), self._clock.wall())

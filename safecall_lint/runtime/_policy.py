@@ -2,35 +2,27 @@
 
 from __future__ import annotations
 
-import asyncio
 import functools
 import inspect
-import logging
 from collections.abc import AsyncIterable, Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, ParamSpec, TypeVar, overload
 
 from . import _options
-from ._adaptive import AdaptiveConcurrency, Gradient
-from ._admission import Admission, Limiter, QueueSettings, SlotContext
-from ._breaker import Circuit, CircuitBreaker
-from ._budget import Budget
+from ._adaptive import AdaptiveConcurrency
+from ._admission import Limiter, SlotContext
+from ._breaker import CircuitBreaker
 from ._checks import check, most
 from ._clock import Clock, LoopClock
-from ._errors import StreamTimeout
-from ._events import CircuitChanged, CircuitState, ConcurrencyChanged, Event, Events
-from ._execution import CallSettings, Execution
-from ._function_call import FunctionCall, no_answer
-from ._gate import Gate, Priority
+from ._events import Events
+from ._function_call import FunctionCall
+from ._gate import Priority
+from ._layers import Layers
 from ._options import CallOptions
-from ._per_loop import PerLoop
-from ._quota import Quota
 from ._rate import Rate
 from ._retry import Retry
-from ._sink import guarded
 from ._state import PolicyState
-from ._stream import StreamContext, StreamSettings, open_stream
-from ._stream_report import StreamCounter
+from ._stream import StreamContext, open_stream
 from ._transport import _build
 from ._transport._core import Core, RequestSettings
 from ._watchdog import StreamLimits
@@ -41,8 +33,6 @@ if TYPE_CHECKING:
 
 P = ParamSpec("P")
 T = TypeVar("T")
-
-_log = logging.getLogger("safecall_lint.runtime")
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -55,7 +45,8 @@ class CallPolicy:
     Args:
         name: the vendor, as it appears in messages, events and metrics.
         max_concurrency: calls that may be at the vendor at once, fixed or between bounds.
-        max_streams: slots of their own for what `stream()` opens; None lets streams share those of the calls.
+        max_streams: slots of their own for streams, those of `stream()` and those that a client asks for; None lets
+            streams share the slots of the calls.
         max_queue: calls that may wait for a slot; one more is refused at once. Default: 4 x max_concurrency.
         queue_timeout: seconds a call may wait for its slot. It ends when the slot is taken.
         rate: one quota or several, all of which every attempt is charged to; or an `AsyncLimiter` as it is.
@@ -84,68 +75,11 @@ class CallPolicy:
     stream_limits: StreamLimits = field(default_factory=StreamLimits)
     events: Events | None = field(default=None, repr=False)
     clock: Clock = field(default_factory=LoopClock, repr=False)
-    _gates: PerLoop[Gate] = field(init=False, repr=False)
-    _circuit: Circuit | None = field(init=False, repr=False)
-    _admission: Admission = field(init=False, repr=False)
-    _execution: Execution = field(init=False, repr=False)
-    _streams: StreamSettings = field(init=False, repr=False)
+    _layers: Layers = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         check(self)
-        emit = None if self.events is None else guarded(self.events)
-        rates, limiter = _split_rate(self.rate)
-        quota = Quota(rates)
-        circuit = self._make_circuit(emit)
-        budget = None if self.retry.budget is None else Budget(self.retry.budget)
-        admit = functools.partial(self._make_admission, quota, limiter, circuit, emit)
-        gates, admission = admit(self.max_concurrency)
-        opens = admission if self.max_streams is None else admit(self.max_streams)[1]
-        busy: set[asyncio.Task[object]] = set()
-        calls = CallSettings(self.name, self.call_timeout, self.deadline, self.retry, no_answer)
-        streams = CallSettings(self.name, self.stream_limits.first, self.deadline, self.retry, _no_first_chunk)
-        opening = Execution(streams, opens, budget, self.clock, emit, busy)
-        made = {
-            "_gates": gates,
-            "_circuit": circuit,
-            "_admission": admission,
-            "_execution": Execution(calls, admission, budget, self.clock, emit, busy),
-            "_streams": StreamSettings(self.stream_limits, StreamCounter(self.name, self.clock, emit), opening),
-        }
-        for name, value in made.items():
-            object.__setattr__(self, name, value)
-
-    def _make_admission(
-        self,
-        quota: Quota,
-        limiter: Limiter | None,
-        circuit: Circuit | None,
-        emit: Callable[[Event], None] | None,
-        slots: int | AdaptiveConcurrency,
-    ) -> tuple[PerLoop[Gate], Admission]:
-        gates = PerLoop(functools.partial(self._make_gate, quota, emit, slots))
-        bound = 4 * most(slots) if self.max_queue is None else self.max_queue
-        queue = QueueSettings(self.name, self.queue_timeout, bound)
-        return gates, Admission(queue, gates, quota, limiter, circuit, self.clock, emit)
-
-    def _make_gate(self, quota: Quota, emit: Callable[[Event], None] | None, slots: int | AdaptiveConcurrency) -> Gate:
-        if isinstance(slots, int):
-            return Gate(slots, quota, self.clock.time, self.queue_timeout)
-
-        def resized(before: int, after: int) -> None:
-            if emit is not None:
-                emit(ConcurrencyChanged(self.name, before, after))
-
-        return Gate(slots.initial, quota, self.clock.time, self.queue_timeout, Gradient(slots), resized)
-
-    def _make_circuit(self, emit: Callable[[Event], None] | None) -> Circuit | None:
-        if self.breaker is None:
-            return None
-
-        def changed(before: CircuitState, after: CircuitState) -> None:
-            if emit is not None:
-                emit(CircuitChanged(self.name, before, after))
-
-        return Circuit(self.breaker, self.call_timeout, changed)
+        object.__setattr__(self, "_layers", Layers(self))
 
     def call(self, function: Callable[P, Awaitable[T]], /, *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, T]:
         """Await `function(*args, **kwargs)` under the policy and return its result.
@@ -155,7 +89,7 @@ class CallPolicy:
             CallTimeout: the last attempt took longer than `call_timeout`.
             DeadlineExceeded: the whole call took longer than `deadline`.
         """
-        return self._execution.run(FunctionCall(function, args, kwargs), _options.applying_to(self))
+        return self._layers.calls.run(FunctionCall(function, args, kwargs), _options.applying_to(self))
 
     def __call__(self, function: Callable[P, Awaitable[T]]) -> Callable[P, Coroutine[Any, Any, T]]:
         """Decorate a coroutine function, so that each of its calls goes through the policy."""
@@ -166,7 +100,7 @@ class CallPolicy:
 
         @functools.wraps(function)
         def guarded(*args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, T]:
-            return self._execution.run(FunctionCall(function, args, kwargs), _options.applying_to(self))
+            return self._layers.calls.run(FunctionCall(function, args, kwargs), _options.applying_to(self))
 
         return guarded
 
@@ -176,7 +110,7 @@ class CallPolicy:
         Raises:
             CallRejected: there was no slot to be had.
         """
-        return SlotContext(self._admission, self.clock, _options.applying_to(self))
+        return SlotContext(self._layers.admission, self.clock, _options.applying_to(self))
 
     @overload
     def transport(
@@ -198,14 +132,14 @@ class CallPolicy:
             settings: for the pool, as `AsyncHTTPTransport` takes them: `limits`, `verify`, `http2`, `proxy` ...
 
         Raises:
-            ValueError: the pool of `limits` is smaller than `max_concurrency`.
+            ValueError: the pool of `limits` has fewer connections than there are slots for calls and streams.
         """
         request_settings = RequestSettings(
             self.name, self.call_timeout, self.stream_limits, adds_keys=self.retry.repeat == "keyed"
         )
         if inner is None:
-            inner = _build.pool(library, self.name, most(self.max_concurrency), settings)
-        make_core = functools.partial(Core, self, request_settings, self._execution, self._streams.counter)
+            inner = _build.pool(library, self.name, most(self.max_concurrency) + (self.max_streams or 0), settings)
+        make_core = functools.partial(Core, self, request_settings, self._layers)
         return _build.transport(library, make_core, inner)
 
     @overload
@@ -243,7 +177,7 @@ class CallPolicy:
             CallRejected: the stream was refused before it was opened.
             StreamTimeout: the first chunk did not come in time.
         """
-        return open_stream(self._streams, _options.applying_to(self), functools.partial(opens, *args, **kwargs))
+        return open_stream(self._layers.streams, _options.applying_to(self), functools.partial(opens, *args, **kwargs))
 
     def options(
         self,
@@ -271,19 +205,4 @@ class CallPolicy:
 
     def state(self) -> PolicyState:
         """Return what goes on now, on the running event loop."""
-        gate = self._gates.get()
-        circuit: CircuitState = "closed" if self._circuit is None else self._circuit.state
-        return PolicyState(gate.in_use, gate.limit, gate.queued + gate.outside, self._streams.counter.active, circuit)
-
-
-def _no_first_chunk(name: str, limit: float) -> StreamTimeout:
-    message = f"{name}: no first chunk within {limit:g} s, so the stream was given up"
-    return StreamTimeout(message, policy=name, phase="first")
-
-
-def _split_rate(rate: Rate | Sequence[Rate] | Limiter | None) -> tuple[Sequence[Rate], Limiter | None]:
-    if rate is None:
-        return (), None
-    if isinstance(rate, Rate):
-        return (rate,), None
-    return (rate, None) if isinstance(rate, Sequence) else ((), rate)
+        return self._layers.state()

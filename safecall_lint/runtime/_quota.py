@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from ._allowance import Allowance
 from ._meter import RESOLUTION, Entry, Meter
 from ._rate import Rate
+from ._throttle import Throttle
 
 _CLOCK_STEP_BACK = 1.0
 
@@ -24,7 +25,7 @@ class Charge:
 
     def refund(self, now: float) -> None:
         """Give everything back: the call was never sent."""
-        self._quota.give_back(now, [(entry, entry.amount) for entry in self._entries])
+        self._quota.refund(now, self._entries)
 
     def settle(self, now: float, tokens: float) -> None:
         """Say how many tokens were really used; a surplus goes back, a shortfall is charged."""
@@ -48,7 +49,8 @@ class Quota:
     every `asyncio.run` of a worker, against the same quota. A lock makes that true across threads.
     """
 
-    def __init__(self, rates: Sequence[Rate]) -> None:
+    def __init__(self, rates: Sequence[Rate], throttle: Throttle | None = None) -> None:
+        self._throttle = throttle
         self._meters = [Meter(rate) for rate in rates]
         self._lock = threading.Lock()
         self._latest = -math.inf
@@ -64,7 +66,7 @@ class Quota:
         """Charge one call to every rate, or return None where one of them has no room."""
         if now < self._held_until:
             return None
-        if not self._meters:
+        if not self._meters and self._throttle is None:
             return self._free
         with self._lock:
             if now < self._latest:
@@ -74,6 +76,10 @@ class Quota:
             for meter, amount in needs:
                 if meter.wait(now, amount) > RESOLUTION:
                     return None
+            if self._throttle is not None:
+                if self._throttle.wait(now) > RESOLUTION:
+                    return None
+                self._throttle.take(now)
             return Charge(self, [meter.take(now, amount) for meter, amount in needs])
 
     def wait(self, now: float, tokens: float) -> float:
@@ -81,14 +87,14 @@ class Quota:
         with self._lock:
             self._follow(now)
             waits = [meter.wait(now, amount) for meter, amount in self._needs(1.0, tokens)]
-            return max([*waits, self._held_until - now])
+            return max([*waits, self._held_until - now, self._throttle_wait(now, 1)])
 
     def estimate(self, now: float, calls: float, tokens: float) -> float:
         """Return about how many seconds it takes until `calls` with `tokens` in sum have passed."""
         with self._lock:
             self._follow(now)
             waits = [meter.estimate(now, amount) for meter, amount in self._needs(calls, tokens)]
-            return max([*waits, self._held_until - now])
+            return max([*waits, self._held_until - now, self._throttle_wait(now, calls)])
 
     def hold(self, until: float) -> None:
         """Let nothing through before `until`: the vendor has said so."""
@@ -104,9 +110,31 @@ class Quota:
                     if rate.heeds_vendor and one.counts == rate.counts:
                         entry.meter.heed(now, entry, one)
 
+    def refused(self, now: float, sent: float) -> None:
+        """Slow down after a 429 to a call that was sent at `sent`."""
+        if self._throttle is not None:
+            with self._lock:
+                self._throttle.refused(now, sent)
+
+    def accepted(self, now: float) -> None:
+        """Speed up after a good answer."""
+        if self._throttle is not None:
+            with self._lock:
+                self._throttle.accepted(now)
+
+    def _throttle_wait(self, now: float, calls: float) -> float:
+        return 0.0 if self._throttle is None else self._throttle.wait(now, calls)
+
     def _needs(self, calls: float, tokens: float) -> list[tuple[Meter, float]]:
         amounts = [(meter, calls if meter.counts_calls else tokens) for meter in self._meters]
         return [need for need in amounts if need[1] > 0]
+
+    def refund(self, now: float, entries: Sequence[Entry]) -> None:
+        """Return all of a charge."""
+        self.give_back(now, [(entry, entry.amount) for entry in entries])
+        if self._throttle is not None:
+            with self._lock:
+                self._throttle.give_back(now)
 
     def give_back(self, now: float, parts: Sequence[tuple[Entry, float]]) -> None:
         """Return parts of a charge."""
@@ -120,3 +148,5 @@ class Quota:
             self._held_until = -math.inf
             for meter in self._meters:
                 meter.reset()
+            if self._throttle is not None:
+                self._throttle.reset()

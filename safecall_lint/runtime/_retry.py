@@ -38,6 +38,7 @@ class Retry:
             `Idempotency-Key`, and whatever the vendor never got or turned away. "keyed" also adds such a key to
             other requests of a transport. "always" is your word that no call does harm when it happens twice.
         pause_all: a 429 that names a time holds every new attempt of the process until then, not only its own retry.
+        adaptive: after a 429 the process sends more slowly, and speeds up again with good answers (as botocore).
         budget: the share of the traffic that may be retries; None lets every call use all its attempts.
 
     Raises:
@@ -51,6 +52,7 @@ class Retry:
     cap: float = 20.0
     repeat: Repeat = "safe"
     pause_all: bool = False
+    adaptive: bool = False
     budget: RetryBudget | None = field(default_factory=RetryBudget)
 
     def __post_init__(self) -> None:

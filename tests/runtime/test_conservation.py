@@ -46,8 +46,8 @@ def test_a_storm_leaves_nothing_behind(seed: int) -> None:
             await asyncio.sleep(30)
             await everything_is_back(storm.policy)
         assert storm.policy.state().circuit == "closed"
-        assert storm.policy._circuit is not None
-        assert storm.policy._circuit.probing == 0
+        assert storm.policy._layers.circuit is not None
+        assert storm.policy._layers.circuit.probing == 0
 
     run(scenario())
     assert storm.slots_given == storm.slots_given_back == len(storm.sent) + 2

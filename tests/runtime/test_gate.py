@@ -202,7 +202,7 @@ def test_a_policy_keeps_nothing_of_a_closed_loop() -> None:
     for _ in range(3):
         run(contend())
     gc.collect()
-    assert len(policy._gates.all()) <= 1
+    assert len(policy._layers.gates.all()) <= 1
 
 
 def test_a_waiting_call_costs_at_most_a_kibibyte_and_a_half() -> None:

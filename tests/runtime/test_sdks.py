@@ -19,7 +19,17 @@ import pytest
 from google.genai import types
 from mistralai.client import Mistral
 
-from safecall_lint.runtime import CallRejected, CallTimeout
+from safecall_lint.runtime import (
+    CallPolicy,
+    CallRejected,
+    CallTimeout,
+    QueueFull,
+    Retry,
+    StreamLimits,
+    StreamTimeout,
+    policy_error,
+    unwrapped,
+)
 from safecall_lint.runtime.testing import Behaviour, Vendor, answer, drop, rate_limited, reply, stall, virtual_time
 
 PAGE = Path(__file__).parents[2] / "docs" / "runtime" / "sdks.md"
@@ -257,10 +267,90 @@ async def test_a_recipe_says_no_as_the_page_says(monkeypatch: pytest.MonkeyPatch
         done, waiting = await asyncio.wait(crowd, return_when=asyncio.FIRST_COMPLETED)
         refusals = [call.exception() for call in done]
         assert all(isinstance(error, recipe.refusal) for error in refusals)
-        assert all(isinstance(page["refusal"](error), CallRejected) for error in refusals)
+        assert all(isinstance(policy_error(error), CallRejected) for error in refusals)
         for call in waiting:
             call.cancel()
         await asyncio.wait(waiting)
+
+
+async def said_by(ask: Coroutine[Any, Any, Any]) -> Exception | None:
+    """What one request ended with, unwrapped."""
+    try:
+        with unwrapped():
+            await ask
+    except Exception as error:  # noqa: BLE001 (which one it is is the question)
+        return error
+    return None
+
+
+@pytest.mark.parametrize("ask", WHOLE)
+@virtual_time
+async def test_every_sdk_lets_the_policys_own_words_out(ask: Callable[[Clients], Coroutine[Any, Any, Any]]) -> None:
+    policy = CallPolicy("v", max_concurrency=1, max_queue=1, call_timeout=3, retry=Retry(attempts=1), queue_timeout=9)
+    async with Vendor() as vendor, policy.client("httpx2") as http:
+        vendor.on("*", stall())
+        clients = Clients(vendor.url, http, max_retries=0)
+        said = await asyncio.gather(*(asyncio.create_task(said_by(ask(clients))) for _ in range(3)))
+        assert sorted(isinstance(error, QueueFull) for error in said) == [False, False, True]
+        assert sum(isinstance(error, CallTimeout) for error in said) == 2
+
+
+@pytest.mark.parametrize("http", [httpx, httpx2], ids=["httpx", "httpx2"])
+@virtual_time
+async def test_openai_lets_them_out_on_both_clients(http: Any) -> None:
+    policy = CallPolicy("v", max_concurrency=1, max_queue=0, call_timeout=3, retry=Retry(attempts=1))
+    async with Vendor() as vendor, policy.client(http.__name__) as client:
+        vendor.on("*", stall())
+        clients = Clients(vendor.url, client, max_retries=0)
+        said = await asyncio.gather(*(asyncio.create_task(said_by(openai_chat(clients))) for _ in range(2)))
+        assert {type(error) for error in said if isinstance(error, QueueFull)} == {QueueFull}
+        assert sum(isinstance(error, CallTimeout) for error in said) == 1
+
+
+@pytest.mark.parametrize("ask", STREAMED)
+@virtual_time
+async def test_a_stream_that_falls_silent_says_so_through_every_sdk(
+    ask: Callable[[Clients], Coroutine[Any, Any, Any]],
+) -> None:
+    policy = CallPolicy("v", stream_limits=StreamLimits(first=5, idle=2, total=60))
+    async with Vendor() as vendor, policy.client("httpx2") as http:
+        vendor.on("*", answer("once upon a time", gap=1, stall_after=2))
+        said = await said_by(ask(Clients(vendor.url, http, max_retries=0)))
+    assert isinstance(said, StreamTimeout)
+    assert said.phase == "idle"
+
+
+@virtual_time
+async def test_the_pages_handler_tells_a_refusal_from_a_slow_vendor(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with Vendor() as vendor, recipes(monkeypatch) as page:
+        client = page["anthropic_client"](vendor.url)
+        vendor.on("*", answer("Hello"))
+        assert await page["answer_or_excuse"](client) == "Hello"
+        vendor.on("*", stall())
+        crowd = [asyncio.create_task(page["answer_or_excuse"](client)) for _ in range(101)]
+        done, waiting = await asyncio.wait(crowd, return_when=asyncio.FIRST_COMPLETED)
+        assert all(call.result().startswith("busy, try again in") for call in done)
+        for call in [*waiting][20:]:
+            call.cancel()
+        await asyncio.sleep(31)
+        assert "the vendor is slow today" in {call.result() for call in waiting if not call.cancelled() and call.done()}
+        for call in waiting:
+            call.cancel()
+        await asyncio.wait(waiting)
+
+
+def test_the_policys_word_is_found_in_groups_and_behind_causes() -> None:
+    word = QueueFull("v: no")
+    wrapped = ValueError()
+    wrapped.__cause__ = ExceptionGroup("two", [KeyError(), word])
+    assert policy_error(wrapped) is word
+    assert policy_error(KeyError()) is None
+    assert policy_error(None) is None
+
+
+def test_what_is_not_the_policys_passes_as_it_is() -> None:
+    with pytest.raises(KeyError), unwrapped():
+        raise KeyError
 
 
 @virtual_time

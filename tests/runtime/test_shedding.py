@@ -49,7 +49,7 @@ async def test_a_wait_that_is_too_long_is_refused_before_it_begins() -> None:
 @virtual_time
 async def test_the_expected_wait_is_work_ahead_times_mean_hold_by_slots() -> None:
     policy = await a_busy_policy(2, waiting=3)
-    gate = policy._gates.get()
+    gate = policy._layers.gates.get()
     assert gate.slot_estimate(Priority.NORMAL, 1) == pytest.approx((3 + 1) * 2 / 2)
     assert gate.slot_estimate(Priority.NORMAL, 2) == pytest.approx((3 + 2) * 2 / 2)
     assert gate.slot_estimate(Priority.HIGH, 1) == pytest.approx(1 * 2 / 2)
@@ -164,7 +164,7 @@ def test_the_quickest_answer_is_never_slower_than_any_of_the_last_half_minute(
 
 def test_a_pace_that_has_seen_nothing_promises_nothing() -> None:
     async def quickest() -> float:
-        return CallPolicy("v")._admission.quickest()
+        return CallPolicy("v")._layers.admission.quickest()
 
     assert run(quickest()) == 0
     assert Pace().wait(5, 1) == 0

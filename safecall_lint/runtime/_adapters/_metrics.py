@@ -6,22 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-from .._events import (
-    Admitted,
-    AttemptEnded,
-    CallEnded,
-    CircuitChanged,
-    ConcurrencyChanged,
-    Event,
-    PoolHealed,
-    Rejected,
-    Released,
-    RetryDropped,
-    RetryScheduled,
-    StreamEnded,
-    StreamFirstChunk,
-    StreamOpened,
-)
+from .. import _events as events
 
 SECONDS = (0.005, 0.025, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 20.0, 30.0, 60.0, 120.0)
 """Bucket bounds of every histogram: from a wait in the queue to a long answer."""
@@ -85,58 +70,58 @@ METRICS = (
 )
 
 
-def readings(event: Event) -> Iterator[Reading]:
+def readings(event: events.Event) -> Iterator[Reading]:
     """Yield what one event changes: an amount for counters and histograms, the new value for gauges."""
     policy = event.policy
     match event:
-        case Admitted(slot_wait=slot_wait, rate_wait=rate_wait, in_use=in_use):
+        case events.Admitted(slot_wait=slot_wait, rate_wait=rate_wait, in_use=in_use):
             yield SLOT_WAIT, slot_wait, (policy,)
             yield RATE_WAIT, rate_wait, (policy,)
             yield CONCURRENT, in_use, (policy,)
-        case Released(in_use=in_use):
+        case events.Released(in_use=in_use):
             yield CONCURRENT, in_use, (policy,)
-        case Rejected(reason=reason):
+        case events.Rejected(reason=reason):
             yield REJECTED, 1, (policy, reason)
             if reason == "queue_timeout":
                 yield QUEUE_TIMEOUT, 1, (policy,)
-        case AttemptEnded():
+        case events.AttemptEnded():
             yield from _attempt(event)
-        case RetryScheduled():
+        case events.RetryScheduled():
             yield RETRIES, 1, (policy,)
-        case RetryDropped(reason=reason):
+        case events.RetryDropped(reason=reason):
             yield RETRIES_DROPPED, 1, (policy, reason)
-        case CallEnded(outcome=outcome, duration=duration):
+        case events.CallEnded(outcome=outcome, duration=duration):
             yield CALLS, 1, (policy, outcome)
             yield CALL_DURATION, duration, (policy,)
-        case CircuitChanged(after=after):
+        case events.CircuitChanged(after=after):
             yield CIRCUIT, 1, (policy, after)
-        case ConcurrencyChanged(after=after):
+        case events.ConcurrencyChanged(after=after):
             yield CONCURRENCY_LIMIT, after, (policy,)
-        case StreamOpened(active=active):
+        case events.StreamOpened(active=active):
             yield ACTIVE_STREAMS, active, (policy,)
-        case StreamFirstChunk(waited=waited):
+        case events.StreamFirstChunk(waited=waited):
             yield FIRST_CHUNK, waited, (policy,)
-        case StreamEnded():
+        case events.StreamEnded():
             yield from _stream(event)
-        case PoolHealed(connections=connections):
+        case events.PoolHealed(connections=connections):
             yield HEALED, connections, (policy,)
 
 
-def _attempt(event: AttemptEnded) -> Iterator[Reading]:
+def _attempt(event: events.AttemptEnded) -> Iterator[Reading]:
     if event.outcome in ("error", "timeout"):
         yield ERRORS, 1, (event.policy, _kind(event))
     if event.outcome == "timeout":
         yield CALL_TIMEOUT, 1, (event.policy,)
 
 
-def _stream(event: StreamEnded) -> Iterator[Reading]:
+def _stream(event: events.StreamEnded) -> Iterator[Reading]:
     yield STREAMS, 1, (event.policy, event.outcome)
     yield STREAM_DURATION, event.duration, (event.policy,)
     yield STREAM_CHUNKS, event.chunks, (event.policy,)
     yield ACTIVE_STREAMS, event.active, (event.policy,)
 
 
-def _kind(event: AttemptEnded) -> str:
+def _kind(event: events.AttemptEnded) -> str:
     """The status or the exception's class: few values, so few time series, and nothing the vendor wrote."""
     if event.status is not None:
         return str(event.status)

@@ -8,22 +8,7 @@ import logging
 import re
 from collections.abc import Mapping
 
-from .._events import (
-    Admitted,
-    AttemptEnded,
-    CallEnded,
-    CircuitChanged,
-    ConcurrencyChanged,
-    Event,
-    PoolHealed,
-    Rejected,
-    Released,
-    RetryDropped,
-    RetryScheduled,
-    StreamEnded,
-    StreamFirstChunk,
-    StreamOpened,
-)
+from .. import _events as events
 
 _REFUSALS: Mapping[str, str] = {
     "queue_timeout": "no slot came free in time",
@@ -41,7 +26,7 @@ _NOT_REPEATED: Mapping[str, str] = {
 }
 
 
-def name(event: Event) -> str:
+def name(event: events.Event) -> str:
     """Return the event's class name in snake case, such as `retry_scheduled`."""
     return _snake_case(type(event).__name__)
 
@@ -51,7 +36,7 @@ def _snake_case(words: str) -> str:
     return re.sub(r"(?<!^)(?=[A-Z])", "_", words).lower()
 
 
-def fields(event: Event) -> dict[str, object]:
+def fields(event: events.Event) -> dict[str, object]:
     """Return the event's fields, errors as their class name.
 
     The text of an error is left out: httpx puts the URL into it, and some vendors take their key in the URL.
@@ -62,68 +47,68 @@ def fields(event: Event) -> dict[str, object]:
     return values
 
 
-def level(event: Event) -> int:
+def level(event: events.Event) -> int:
     """Return the logging level: what someone on call wants to see is INFO or above."""
     match event:
-        case CircuitChanged(after="open"):
+        case events.CircuitChanged(after="open"):
             return logging.ERROR
-        case Rejected() | RetryDropped() | CallEnded(outcome="error" | "timeout"):
+        case events.Rejected() | events.RetryDropped() | events.CallEnded(outcome="error" | "timeout"):
             return logging.WARNING
-        case StreamEnded(outcome="error" | "timeout") | PoolHealed():
+        case events.StreamEnded(outcome="error" | "timeout") | events.PoolHealed():
             return logging.WARNING
-        case RetryScheduled() | CircuitChanged() | ConcurrencyChanged():
+        case events.RetryScheduled() | events.CircuitChanged() | events.ConcurrencyChanged():
             return logging.INFO
         case _:
             return logging.DEBUG
 
 
-def sentence(event: Event) -> str:
+def sentence(event: events.Event) -> str:
     """Return one line for a person, without the policy's name."""
     match event:
-        case Admitted() | Released() | Rejected():
+        case events.Admitted() | events.Released() | events.Rejected():
             return _admission(event)
-        case AttemptEnded() | RetryScheduled() | RetryDropped() | CallEnded():
+        case events.AttemptEnded() | events.RetryScheduled() | events.RetryDropped() | events.CallEnded():
             return _call(event)
-        case StreamOpened() | StreamFirstChunk() | StreamEnded():
+        case events.StreamOpened() | events.StreamFirstChunk() | events.StreamEnded():
             return _stream(event)
-        case CircuitChanged(before=before, after=after):
+        case events.CircuitChanged(before=before, after=after):
             return f"circuit went from {before} to {after}"
-        case ConcurrencyChanged(before=before, after=after):
+        case events.ConcurrencyChanged(before=before, after=after):
             return f"adaptive concurrency went from {before} to {after} slots"
-        case PoolHealed(connections=connections):
+        case events.PoolHealed(connections=connections):
             return f"gave back {connections} connections that cancelled requests had lost"
 
 
-def _admission(event: Admitted | Released | Rejected) -> str:
+def _admission(event: events.Admitted | events.Released | events.Rejected) -> str:
     match event:
-        case Admitted(slot_wait=slot, rate_wait=rate, in_use=in_use):
+        case events.Admitted(slot_wait=slot, rate_wait=rate, in_use=in_use):
             return f"got a slot after {slot:.3f} s, of which the quota took {rate:.3f} s; {in_use} in use"
-        case Released(held=held, in_use=in_use):
+        case events.Released(held=held, in_use=in_use):
             return f"gave a slot back after {held:.3f} s; {in_use} in use"
-        case Rejected(reason=reason, waited=waited, retry_after=retry_after):
+        case events.Rejected(reason=reason, waited=waited, retry_after=retry_after):
             again = "" if retry_after is None else f"; try again in {retry_after:.1f} s"
             return f"refused a call after {waited:.3f} s in the queue: {_REFUSALS[reason]}{again}"
 
 
-def _call(event: AttemptEnded | RetryScheduled | RetryDropped | CallEnded) -> str:
+def _call(event: events.AttemptEnded | events.RetryScheduled | events.RetryDropped | events.CallEnded) -> str:
     match event:
-        case AttemptEnded(attempt=attempt, outcome=outcome, duration=duration):
+        case events.AttemptEnded(attempt=attempt, outcome=outcome, duration=duration):
             return f"attempt {attempt} ended after {duration:.3f} s: {outcome}{_because(event.status, event.error)}"
-        case RetryScheduled(attempt=attempt, delay=delay, error=error):
+        case events.RetryScheduled(attempt=attempt, delay=delay, error=error):
             return f"attempt {attempt} failed{_because(None, error)}; the next one starts in {delay:.1f} s"
-        case RetryDropped(attempt=attempt, reason=reason, error=error):
+        case events.RetryDropped(attempt=attempt, reason=reason, error=error):
             return f"attempt {attempt} failed{_because(None, error)} and is not repeated: {_NOT_REPEATED[reason]}"
-        case CallEnded(outcome=outcome, duration=duration, attempts=attempts, error=error):
+        case events.CallEnded(outcome=outcome, duration=duration, attempts=attempts, error=error):
             return f"call ended after {duration:.3f} s, attempts: {attempts}: {outcome}{_because(None, error)}"
 
 
-def _stream(event: StreamOpened | StreamFirstChunk | StreamEnded) -> str:
+def _stream(event: events.StreamOpened | events.StreamFirstChunk | events.StreamEnded) -> str:
     match event:
-        case StreamOpened(active=active):
+        case events.StreamOpened(active=active):
             return f"stream opened; {active} active"
-        case StreamFirstChunk(waited=waited):
+        case events.StreamFirstChunk(waited=waited):
             return f"first chunk of a stream after {waited:.3f} s"
-        case StreamEnded(outcome=outcome, duration=duration, chunks=chunks, error=error):
+        case events.StreamEnded(outcome=outcome, duration=duration, chunks=chunks, error=error):
             return f"stream ended after {duration:.3f} s, chunks: {chunks}: {outcome}{_because(None, error)}"
 
 

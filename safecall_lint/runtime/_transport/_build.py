@@ -13,7 +13,7 @@ Library: TypeAlias = Literal["httpx", "httpx2"]
 _CONNECT_TIMEOUT = 5.0
 
 
-def pool(library: Library, name: str, max_concurrency: int, settings: Mapping[str, Any]) -> Any:
+def pool(library: Library, name: str, slots: int, settings: Mapping[str, Any]) -> Any:
     """Return a network transport with a connection for every slot.
 
     Raises:
@@ -21,11 +21,11 @@ def pool(library: Library, name: str, max_concurrency: int, settings: Mapping[st
     """
     module = import_module(library)
     chosen = dict(settings)
-    limits = chosen.setdefault("limits", module.Limits(max_connections=max_concurrency))
-    if limits.max_connections is not None and limits.max_connections < max_concurrency:
+    limits = chosen.setdefault("limits", module.Limits(max_connections=slots))
+    if limits.max_connections is not None and limits.max_connections < slots:
         raise ValueError(
-            f"{name}: max_concurrency={max_concurrency} calls would queue for {limits.max_connections} connections,"
-            f" where no queue timeout of ours counts: set max_connections to {max_concurrency} or more"
+            f"{name}: {slots} calls and streams would queue for {limits.max_connections} connections,"
+            f" where no queue timeout of ours counts: set max_connections to {slots} or more"
         )
     return module.AsyncHTTPTransport(**chosen)
 

@@ -9,12 +9,12 @@ from typing import Any
 from .. import _deadline, _failure, _options
 from .._errors import CallTimeout, DeadlineExceeded, StreamPhase, StreamTimeout
 from .._events import PoolHealed
-from .._execution import Execution
 from .._failure import Failure
+from .._layers import Layers
 from .._pool import heal
 from .._slot import Slot
-from .._stream_report import StreamCounter
 from .._watchdog import StreamLimits
+from ._asking import asks_for_stream
 from ._body import Body
 
 _ONE_WAY_STREAMS = frozenset({"IteratorByteStream", "AsyncIteratorByteStream"})
@@ -52,8 +52,7 @@ class Core:
     Args:
         owner: the policy, to find the options that are meant for it.
         settings: the policy's limits.
-        execution: runs the calls.
-        streams: counts the streams among the responses, and knows whom to tell.
+        layers: what runs the calls, counts the streams among the responses and knows whom to tell.
         inner: the transport that does the network's work.
         binding: the client library's classes.
     """
@@ -62,17 +61,16 @@ class Core:
         self,
         owner: object,
         settings: RequestSettings,
-        execution: Execution,
-        streams: StreamCounter,
+        layers: Layers,
         inner: Any,
         binding: Binding,
     ) -> None:
         self._owner = owner
         self._settings = settings
-        self._execution = execution
+        self._layers = layers
         self._inner = inner
         self._binding = binding
-        self._streams = streams
+        self._streams = layers.streams.counter
         seconds = settings.call_timeout
         self._whole = StreamLimits(first=seconds, idle=seconds, total=seconds)
 
@@ -81,8 +79,11 @@ class Core:
         if self._settings.adds_keys and request.method not in _failure.SAFE_METHODS and _KEY not in request.headers:
             request.headers[_KEY] = str(uuid.uuid4())
         exchange = _RequestExchange(self, request, _deadline.current.get())
+        layers = self._layers
+        own_slots = layers.streamed_requests is not layers.calls
+        execution = layers.streamed_requests if own_slots and asks_for_stream(request) else layers.calls
         try:
-            return await self._execution.run(exchange, _options.applying_to(self._owner))
+            return await execution.run(exchange, _options.applying_to(self._owner))
         except CallTimeout as error:
             raise self._binding.call_timeout(str(error), policy=error.policy) from error
         except DeadlineExceeded as error:
