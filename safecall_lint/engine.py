@@ -83,7 +83,7 @@ class Linter:
 
     def source(self, source: Source) -> Report:
         """Lint a text."""
-        selection = self.selection.without(self._ignored(source.path))
+        selection = self._selection(source)
         seen, crashes = self._check(source, selection)
         if any(finding.name == UNREADABLE for finding in seen):
             return self._report(source.path, seen, crashes)
@@ -93,7 +93,13 @@ class Linter:
             ran = frozenset(name for name in selection.rules - self._broken if not rulebook()[name].engine)
             failed = {crash.rule for crash in crashes}
             kept += [*unused(source, found, frozenset() if "" in failed else ran - failed), *unknown(source, found)]
-        return self._report(source.path, [one for one in kept if self._shown(one, source, selection)], crashes)
+        return self._report(source.path, [one for one in kept if self._shown(one, selection)], crashes)
+
+    def _selection(self, source: Source) -> Selection:
+        """The rules that a file is checked by."""
+        selection = self.selection.without(self._ignored(source.path))
+        everywhere = self.settings.tests == "all" or self.settings.profile == Profile.ALL
+        return selection if everywhere or not is_test(source, self.settings) else selection.for_tests()
 
     def _check(self, source: Source, selection: Selection) -> tuple[list[Finding], list[Crash]]:
         from safecall_lint import visiting
@@ -132,11 +138,10 @@ class Linter:
             findings = [finding for finding in findings if finding.name not in ignored]
         return Report(tuple(sorted(findings, key=lambda finding: finding.order)), tuple(crashes or ()))
 
-    def _shown(self, finding: Finding, source: Source, selection: Selection) -> bool:
+    def _shown(self, finding: Finding, selection: Selection) -> bool:
         if finding.name not in selection.rules or (finding.strict and not selection.shows_strict(finding.name)):
             return False
-        everywhere = self.settings.tests == "all" or self.settings.profile == Profile.ALL
-        return finding.severity is Severity.ERROR or everywhere or not is_test(source, self.settings)
+        return not selection.errors_only or finding.severity is Severity.ERROR
 
     def _ignored(self, path: str) -> frozenset[str]:
         if not self.settings.per_file_ignores:

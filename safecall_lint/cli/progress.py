@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable
 from typing import TypeVar
 
 _QUIET_SECONDS = 1.0
@@ -12,7 +12,7 @@ _STEP_SECONDS = 0.1
 Item = TypeVar("Item")
 
 
-def tracked(items: Iterable[Item], total: int, verb: str) -> Iterator[Item]:
+def tracked(items: Iterable[Item], total: int, verb: str) -> Generator[Item]:
     """The items, counted on standard error once they have taken a second."""
     if not sys.stderr.isatty():
         yield from items

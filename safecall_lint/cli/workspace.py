@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -103,8 +104,9 @@ def lint_bytes(path: str, raw: bytes, settings: Settings, *, fixes: bool, unsafe
 def _reports(targets: Sequence[Target], jobs: int) -> list[Report]:
     """The reports, in the order of the files whatever the order in which they came in."""
     found = [Report()] * len(targets)
-    for index, report in tracked(reports(targets, jobs), len(targets), "checked"):
-        found[index] = report
+    with closing(tracked(reports(targets, jobs), len(targets), "checked")) as numbered:
+        for index, report in numbered:
+            found[index] = report
     return found
 
 

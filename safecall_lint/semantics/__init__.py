@@ -53,6 +53,13 @@ class Semantics:
         self.evaluator = Evaluator(project)
         self.triage = Triage(project)
 
+    @classmethod
+    def of(cls, project: Project) -> Semantics:
+        """The project's model; the same one until the project lets go of its modules."""
+        if not isinstance(project.model, cls):
+            project.model = cls(project)
+        return project.model
+
     @cached_property
     def calls(self) -> Calls:
         return Calls(self.evaluator)

@@ -12,6 +12,13 @@ from safecall_lint.semantics.scan import CallSite
 from safecall_lint.semantics.values import FunctionValue, Instance, Member, Result, Site, Symbol, Value
 
 _LIMIT = 200
+_HARMLESS = frozenset(
+    {
+        "append", "extend", "items", "keys", "values", "setdefault", "join", "split", "rsplit", "splitlines", "strip",
+        "lstrip", "rstrip", "startswith", "endswith", "lower", "upper", "format", "isoformat", "debug", "info",
+        "warning", "error", "exception",
+    }
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +62,7 @@ class Blocking:
 
     def _calls(self, function: Function) -> Iterator[Block]:
         for site in function.scan.calls:
-            if self.calls.spawned(site):
+            if not _may_block(site) or self.calls.spawned(site):
                 continue
             if name := self.direct(site, function):
                 yield Block(site.node, Site(function.module, site.node), name)
@@ -131,7 +138,7 @@ class Blocking:
     def _look(self, function: Function) -> tuple[Block | None, list[tuple[Site, Function]]]:
         edges: list[tuple[Site, Function]] = []
         for site in function.scan.calls:
-            if self.calls.spawned(site):
+            if not _may_block(site) or self.calls.spawned(site):
                 continue
             if name := self.direct(site, function):
                 return Block(site.node, Site(function.module, site.node), name), edges
@@ -167,6 +174,12 @@ class Blocking:
         asked = any(keyword.arg == "stream" and _is_true(keyword.value) for keyword in call.keywords)
         lazy = (bool(path) and path[-1] in fact.streams) or fact.name.endswith(".stream")
         return ".".join(path) or fact.name if asked or lazy else ""
+
+
+def _may_block(site: CallSite) -> bool:
+    """A first look at a call, before it is asked what it calls: an awaited one gives the loop back."""
+    func = site.node.func
+    return not site.awaited and not (isinstance(func, ast.Attribute) and func.attr in _HARMLESS)
 
 
 def _runs(callee: Function, site: CallSite) -> bool:

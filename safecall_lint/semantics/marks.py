@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cache, lru_cache
 
 from safecall_lint.knowledge import knowledge
@@ -45,20 +45,15 @@ class Marks:
         self.last = last
         self.evaluator = evaluator
         self.seen: set[str] = set()
-        self._stages = iter((self._names, self._blocks, self._calls))
-        self._stage = -1
 
-    def satisfy(self, needs: Iterable[frozenset[str]]) -> bool:
-        """Whether each group of words shares one with what happens here."""
-        open_groups = list(needs)
-        while True:
-            open_groups = [group for group in open_groups if not group & self.seen]
-            if not open_groups:
-                return True
-            if any(max(map(_stage_of, group)) <= self._stage for group in open_groups):
-                return False
-            self._stage += 1
-            next(self._stages)()
+    def fitting(self, needs: Needs) -> Sequence[int]:
+        """The numbers of those of `needs` that are met by what happens here."""
+        for stage, look in enumerate((self._names, self._blocks, self._calls)):
+            look()
+            met, undecided = needs.after(stage, frozenset(self.seen & needs.words))
+            if not undecided:
+                break
+        return met
 
     def _names(self) -> None:
         for scope in self.scopes:
@@ -98,6 +93,34 @@ class Marks:
 
     def _inside(self, node: ast.expr | ast.stmt) -> bool:
         return self.first <= node.lineno <= self.last
+
+
+Group = frozenset[str]
+
+
+class Needs:
+    """What several rules need: for each, groups of words, every one of which must share a word with what happens in a
+    piece. What follows from the words seen so far is worked out once, because pieces are many and alike."""
+
+    def __init__(self, needs: Iterable[tuple[Group, ...]]) -> None:
+        self._needs = tuple(needs)
+        self._known: dict[tuple[int, Group], tuple[tuple[int, ...], bool]] = {}
+        self.words = frozenset[str]().union(*(group for groups in self._needs for group in groups))
+
+    def after(self, stage: int, seen: Group) -> tuple[tuple[int, ...], bool]:
+        """The numbers of the needs that are met, and whether a later stage can still meet another."""
+        if (stage, seen) not in self._known:
+            states = [self._state(groups, stage, seen) for groups in self._needs]
+            met = tuple(number for number, state in enumerate(states) if state)
+            self._known[stage, seen] = met, None in states
+        return self._known[stage, seen]
+
+    @staticmethod
+    def _state(groups: tuple[Group, ...], stage: int, seen: Group) -> bool | None:
+        missing = [group for group in groups if not group & seen]
+        if not missing:
+            return True
+        return None if all(max(map(_stage_of, group)) > stage for group in missing) else False
 
 
 def _stage_of(word: str) -> int:

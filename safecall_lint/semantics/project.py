@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
+from weakref import WeakSet
 
 from safecall_lint.declared import Declared
 from safecall_lint.semantics.model import Module
@@ -18,6 +19,23 @@ from safecall_lint.trail import Trail
 
 _MARKERS = (".git", "pyproject.toml", "setup.py", "setup.cfg", "requirements.txt", "safecall-lint.toml")
 _MAX_DEPTH = 12
+_HEAVY = 8_000_000
+
+
+_HELD: WeakSet[Project] = WeakSet()
+
+
+def heavy() -> bool:
+    """Whether the modules in memory weigh too much: their trees take some fifty times as much as their texts."""
+    return sum(project.weight for project in _HELD) > _HEAVY
+
+
+def forget() -> None:
+    """Let go of the modules of every project. Their trees are full of cycles, so they are collected here: a linter's
+    process runs better with the collector off in between."""
+    for project in _HELD:
+        project.forget()
+    gc.collect()
 
 
 class SyntaxProblem(Exception):
@@ -46,7 +64,8 @@ def parse(source: Source) -> ast.Module:
 class Project:
     """First-party modules by file, and what the settings say of the project. `overlay` maps absolute paths to texts
     that stand in for what is on disk; `deployment` is "single", "multi" or unknown; `target_version` is the oldest
-    Python that the code runs on; `searched` are searches through the project's texts whose answers are known."""
+    Python that the code runs on; `searched` are searches through the project's texts whose answers are known. `model`
+    is what the semantic layer has made of the modules, `weight` the bytes of their texts."""
 
     declared: Declared = field(default_factory=Declared)
     overlay: Mapping[str, Source] = field(default_factory=dict)
@@ -58,21 +77,21 @@ class Project:
     _modules: dict[str, Module | None] = field(default_factory=dict, repr=False)
     _roots: dict[str, tuple[str, ...]] = field(default_factory=dict, repr=False)
     _kinds: dict[str, str] = field(default_factory=dict, repr=False)
+    model: object = field(default=None, repr=False)
+    weight: int = 0
 
     @cached_property
     def here(self) -> str:
         return os.getcwd()
 
-    @property
-    def weight(self) -> int:
-        """Bytes of the modules held in memory; their trees take some fifty times as much."""
-        return sum(len(module.source.text) for module in self._modules.values() if module)
+    def __post_init__(self) -> None:
+        _HELD.add(self)
 
     def forget(self) -> None:
-        """Let go of every module; what is asked for again is read again. The trees are full of cycles, so they are
-        collected here: a linter's process runs better with the collector off in between."""
+        """Let go of every module and of what was made of them; what is asked for again is read again."""
         self._modules.clear()
-        gc.collect()
+        self.model = None
+        self.weight = 0
 
     def open(self, source: Source) -> Module:
         """The module of a source that the caller has read itself. One that an import led to before is the same one.
@@ -85,9 +104,7 @@ class Project:
         if known and known.source.utf8 == source.utf8:
             known.source = source
             return known
-        module = Module(source, parse(source), file, os.path.basename(file) == "__init__.py")
-        self._modules[file] = module
-        return module
+        return self._made(source, file)
 
     def absolute(self, path: str) -> str:
         """A shown path as the key that modules are known by."""
@@ -100,8 +117,14 @@ class Project:
             source = self.overlay.get(file) or self._read(file)
             if source:
                 with suppress(SyntaxProblem):
-                    self._modules[file] = Module(source, parse(source), file, file.endswith("__init__.py"))
+                    self._made(source, file)
         return self._modules[file]
+
+    def _made(self, source: Source, file: str) -> Module:
+        module = Module(source, parse(source), file, os.path.basename(file) == "__init__.py")
+        self.weight += len(source.utf8)
+        self._modules[file] = module
+        return module
 
     def _read(self, file: str) -> Source | None:
         raw = self.raw(file)

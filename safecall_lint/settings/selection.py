@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 
+from safecall_lint.finding import Severity
 from safecall_lint.rulebook import Rule, find, rulebook
 from safecall_lint.settings.model import Profile, Settings
 
@@ -15,11 +16,12 @@ _PROFILE = 1
 @dataclass(frozen=True, slots=True)
 class Selection:
     """`rules` run. `strict` says whether findings that belong to the strict profile are shown; those of the rules in
-    `exact`, which were selected by their own name or code, always are."""
+    `exact`, which were selected by their own name or code, always are. `errors_only` hides what is less than one."""
 
     rules: frozenset[str]
     exact: frozenset[str]
     strict: bool
+    errors_only: bool = False
 
     def shows_strict(self, name: str) -> bool:
         """Whether a strict finding of this rule is shown."""
@@ -27,7 +29,17 @@ class Selection:
 
     def without(self, ignored: frozenset[str]) -> Selection:
         """The selection in a file where some rules are off."""
-        return Selection(self.rules - ignored, self.exact, self.strict)
+        return replace(self, rules=self.rules - ignored)
+
+    def for_tests(self) -> Selection:
+        """The selection in a test file: the rules that can give errors. No rule gives a graver finding than its page
+        says."""
+        return replace(self.without(_mild()), errors_only=True)
+
+
+@cache
+def _mild() -> frozenset[str]:
+    return frozenset(rule.name for rule in rulebook().values() if rule.severity is not Severity.ERROR)
 
 
 @cache

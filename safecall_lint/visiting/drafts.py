@@ -51,7 +51,7 @@ def _node_edits(rewrite: Rewrite, piece: Slice) -> Iterator[Edit]:
     if not rewrite.nodes:
         return
     changed = replaced(piece.tree, rewrite.nodes)
-    before, after = piece.tree.code.encode(), changed.code.encode()
+    before, after = piece.text.encode(), changed.code.encode()
     source = piece.module.source
     for start, end, text in _differences(before, after):
         yield Edit(source.span(piece.offset(start), piece.offset(end)), text.decode())

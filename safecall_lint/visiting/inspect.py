@@ -5,23 +5,21 @@ from __future__ import annotations
 import ast
 from bisect import bisect_right
 from collections.abc import Collection, Iterator, Sequence
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from safecall_lint.finding import Finding, Label, Span
 from safecall_lint.rulebook import rulebook
 from safecall_lint.semantics import Project, Semantics, SyntaxProblem
-from safecall_lint.semantics.marks import Marks
+from safecall_lint.semantics.marks import Marks, Needs
 from safecall_lint.semantics.model import Module, Scope
+from safecall_lint.semantics.project import forget, heavy
 from safecall_lint.visiting.loading import RuleCrash, visitors_of
 
 if TYPE_CHECKING:
     from safecall_lint.source import Source
     from safecall_lint.visiting.slices import Slice, Unit
     from safecall_lint.visiting.visitor import Place, Report, Visitor
-
-
-_HEAVY = 8_000_000
-_MODELS: dict[Project, Semantics] = {}
 
 
 def check(source: Source, project: Project, rules: Collection[str]) -> list[Finding]:
@@ -45,28 +43,31 @@ def check(source: Source, project: Project, rules: Collection[str]) -> list[Find
 
 def _model(project: Project) -> Semantics:
     """The project's semantic model; a new one when the modules it holds have grown heavy, which bounds memory."""
-    if project.weight > _HEAVY:
-        _MODELS.pop(project, None)
-        project.forget()
-    if project not in _MODELS:
-        _MODELS.clear()
-        _MODELS[project] = Semantics(project)
-    return _MODELS[project]
+    if heavy():
+        forget()
+    return Semantics.of(project)
 
 
 def _suspects(
-    module: Module, semantics: Semantics, wanted: Sequence[type[Visitor]]
+    module: Module, semantics: Semantics, wanted: tuple[type[Visitor], ...]
 ) -> list[tuple[Unit, list[type[Visitor]]]]:
     from safecall_lint.visiting.slices import units
 
     found: list[tuple[Unit, list[type[Visitor]]]] = []
+    needs = _needs(wanted)
     pieces = units(module)
     for unit, inner in zip(pieces, _inner_scopes(module, pieces), strict=True):
         seen = Marks([unit.scope, *inner], unit.first, unit.last, semantics.evaluator)
-        classes = [cls for cls in wanted if seen.satisfy(cls.needs) and _worth(cls, semantics, inner, unit)]
+        fitting = [wanted[number] for number in seen.fitting(needs)]
+        classes = [cls for cls in fitting if _worth(cls, semantics, inner, unit)]
         if classes:
             found.append((unit, classes))
     return found
+
+
+@lru_cache(maxsize=8)
+def _needs(wanted: tuple[type[Visitor], ...]) -> Needs:
+    return Needs(cls.needs for cls in wanted)
 
 
 def _worth(cls: type[Visitor], semantics: Semantics, scopes: Sequence[Scope], unit: Unit) -> bool:

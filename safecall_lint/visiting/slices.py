@@ -65,7 +65,8 @@ class Slice:
         self.start = source.line_starts[unit.first - 1]
         text = source.utf8[self.start : source.line_starts[unit.last]].decode("utf-8", "surrogatepass")
         self.prefix = f"if 1:{source.newline}" if text[:1] in " \t\f" else ""
-        self.tree = cst.parse_module(self.prefix + text)
+        self.text = self.prefix + text
+        self.tree = cst.parse_module(self.text)
 
     @cached_property
     def statements(self) -> dict[cst.CSTNode, ast.AST]:
@@ -84,12 +85,11 @@ class Slice:
 
     @cached_property
     def _spans(self) -> dict[cst.CSTNode, tuple[int, int]]:
-        from libcst.metadata import ByteSpanPositionProvider, MetadataWrapper
+        from safecall_lint.visiting.positions import Positions
 
-        wrapper = MetadataWrapper(self.tree, unsafe_skip_copy=True)
         shift = self.start - len(self.prefix)
-        resolved = wrapper.resolve(ByteSpanPositionProvider)
-        return {node: (span.start + shift, span.start + span.length + shift) for node, span in resolved.items()}
+        spans = Positions().of(self.tree)
+        return {node: (span.start + shift, span.start + span.length + shift) for node, span in spans.items()}
 
     def span(self, node: cst.CSTNode) -> Span:
         """Where a node stands in the file."""

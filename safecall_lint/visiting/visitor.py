@@ -100,7 +100,7 @@ class Visitor:
         """Report the mistake at `node`.
 
         `message` is the fact and its consequence, `label` says why this span, `labels` show the other half of the
-        cause, `notes` give evidence, `help` is one imperative. `severity` only where it differs from the page's;
+        cause, `notes` give evidence, `help` is one imperative. `severity` only where it is less grave than the page's;
         `strict` where only the strict profile is to show it. Where several rules that run report the same `cause`, the
         one with the lowest code speaks.
         """

@@ -73,7 +73,7 @@ class GateExceedsPool(Visitor):
             labels=labels,
             help=f"give the pool {admitted:g} connections, or the gate {pool.size:g} slots",
             notes=self._notes(pool, waits),
-            severity=Severity.ERROR if pool.fact.loses_slots else Severity.WARNING,
+            severity=None if pool.fact.loses_slots else Severity.WARNING,
             fix=self._aligned(int(admitted), pool),
         )
 
