@@ -13,6 +13,7 @@ from safecall_lint.settings import Lookup, Settings
 NEVER_SEARCHED = {
     *(".git", ".hg", ".svn", ".tox", ".nox", ".venv", "venv", ".eggs", "node_modules", "site-packages"),
     *("__pycache__", "__pypackages__", ".mypy_cache", ".pytest_cache", ".ruff_cache", ".ipynb_checkpoints"),
+    ".safecall_lint_cache",
 }
 _SUFFIXES = (".py", ".pyw")
 

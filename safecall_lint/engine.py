@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +16,8 @@ from safecall_lint.settings import Profile, Selection, Settings, select
 from safecall_lint.source import Source, SourceError
 from safecall_lint.suppressions import suppressions, unsilenced
 from safecall_lint.test_files import is_test
+from safecall_lint.texts import Known
+from safecall_lint.trail import Trail
 from safecall_lint.verdicts import PARSER, UNREADABLE, unknown, unreadable, unused
 
 if TYPE_CHECKING:
@@ -51,16 +53,24 @@ class Crash:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What one file gave."""
+    """What one file gave. `trail` has what was looked at for it, and for whichever files came before it and are not
+    told of yet."""
 
     findings: tuple[Finding, ...] = ()
     crashes: tuple[Crash, ...] = ()
+    trail: Trail | None = field(default=None, compare=False, repr=False)
 
 
 class Linter:
     """Lints the files that share one `Settings`. What it learns about the project's modules is kept between files."""
 
-    def __init__(self, settings: Settings, overlay: Mapping[str, Source] | None = None) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        overlay: Mapping[str, Source] | None = None,
+        trail: Trail | None = None,
+        searched: Known | None = None,
+    ) -> None:
         from safecall_lint.semantics.project import Project
 
         self.settings = settings
@@ -71,15 +81,22 @@ class Linter:
             deployment=settings.deployment,
             runtime_module=settings.runtime_module,
             target_version=settings.target_version,
+            trail=trail or Trail(),
+            searched=searched or {},
         )
         self._broken: frozenset[str] = frozenset()
 
     def file(self, path: str) -> Report:
         """Lint a file on disk."""
         try:
-            return self.source(read(path))
+            return self.source(self._read(path))
         except SourceError as error:
             return self._report(path, [unreadable(path, error.message, error.line, error.column)])
+
+    def _read(self, path: str) -> Source:
+        raw, status = raw_bytes(path)
+        self.project.trail.saw(self.project.absolute(path), status, raw)
+        return decode(path, raw)
 
     def source(self, source: Source) -> Report:
         """Lint a text."""
@@ -165,13 +182,22 @@ def read(path: str) -> Source:
     Raises:
         SourceError: it cannot be read, or is no text that Python could read.
     """
+    return decode(path, raw_bytes(path)[0])
+
+
+def raw_bytes(path: str) -> tuple[bytes, os.stat_result]:
+    """A file's bytes, and the file's state from before they were read.
+
+    Raises:
+        SourceError: it cannot be read.
+    """
     try:
         status = os.stat(path)
         if not stat.S_ISREG(status.st_mode):
             raise SourceError("this is not a regular file, so it was not analysed")
         if status.st_size > MAX_BYTES:
             raise SourceError(f"the file is larger than {MAX_BYTES // 1_000_000} MB, so it was not analysed")
-        return decode(path, Path(path).read_bytes())
+        return Path(path).read_bytes(), status
     except OSError as error:
         raise SourceError(f"the file cannot be read: {error.strerror}") from None
 

@@ -13,14 +13,16 @@ import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, cast
 
 from safecall_lint.discovery import Target
 from safecall_lint.engine import Crash, Linter, Report
 from safecall_lint.settings import Settings
+from safecall_lint.texts import Known
+from safecall_lint.trail import Trail
 
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection
@@ -34,23 +36,30 @@ Numbered = tuple[int, Report]
 
 
 class Linters:
-    """One linter for each `Settings`. In a process that begins from nothing they begin from nothing too."""
+    """One linter for each `Settings`. In a process that begins from nothing they begin from nothing too.
 
-    def __init__(self) -> None:
+    `searches` are those whose answers are known; where they are given, reports come with the trail of what was looked
+    at."""
+
+    def __init__(self, searches: Mapping[Settings, Known] | None = None) -> None:
+        self._searches = searches
         self._linters: dict[Settings, Linter] = {}
 
-    def __reduce__(self) -> tuple[type[Linters], tuple[()]]:
-        return Linters, ()
+    def __reduce__(self) -> tuple[type[Linters], tuple[Mapping[Settings, Known] | None]]:
+        return Linters, (self._searches,)
 
     def of(self, settings: Settings) -> Linter:
         """The linter of some settings."""
         if settings not in self._linters:
-            self._linters[settings] = Linter(settings)
+            searches = (self._searches or {}).get(settings)
+            self._linters[settings] = Linter(settings, trail=Trail(self._searches is not None), searched=searches)
         return self._linters[settings]
 
     def report(self, target: Target) -> Report:
         """What one file gives."""
-        return self.of(target.settings).file(target.path)
+        linter = self.of(target.settings)
+        report = linter.file(target.path)
+        return report if self._searches is None else replace(report, trail=linter.project.trail.news())
 
 
 def cores() -> int:
@@ -60,9 +69,9 @@ def cores() -> int:
     return os.cpu_count() or 1
 
 
-def reports(targets: Sequence[Target], jobs: int) -> Iterator[Numbered]:
+def reports(targets: Sequence[Target], jobs: int, linters: Linters | None = None) -> Iterator[Numbered]:
     """The reports of files, each with its index in `targets`, as they come in."""
-    linters, start = Linters(), time.perf_counter()
+    linters, start = linters or Linters(), time.perf_counter()
     with _uncollected():
         for index, target in enumerate(targets):
             worthwhile = jobs > 1 and len(targets) - index >= _FEWEST

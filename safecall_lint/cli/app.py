@@ -108,6 +108,8 @@ def lint(
     show_settings: Annotated[bool, Option("--show-settings", help="Print the settings that hold, and stop.")] = False,
     stdin_filename: Annotated[str | None, Option(help="The path that standard input stands for.")] = None,
     jobs: Annotated[int | None, Option("--jobs", "-j", min=1, help="How many processes. Default: the cores.")] = None,
+    no_cache: Annotated[bool, Option("--no-cache", help="Neither use nor write a cache.")] = False,
+    cache_dir: Annotated[Path | None, Option(help="The cache's folder. Default: .safecall_lint_cache.")] = None,
     explain: Annotated[str | None, Option(metavar="RULE", help="Print a rule's page, and stop.")] = None,
     version: Annotated[bool, Option("--version", help="Print the version, and stop.")] = False,
 ) -> None:
@@ -141,6 +143,8 @@ def lint(
         show_settings=show_settings,
         stdin_filename=stdin_filename,
         jobs=jobs,
+        no_cache=no_cache,
+        cache_dir=cache_dir,
     )
     raise _Understood(options)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from safecall_lint.cache import NAME, Cache
 from safecall_lint.finding import Severity
 from safecall_lint.reporters import Format
 from safecall_lint.settings import Lookup, Profile, Settings, SettingsError
@@ -39,6 +40,8 @@ class Options:
     fix_only: bool = False
     stdin_filename: str | None = None
     jobs: int | None = None
+    no_cache: bool = False
+    cache_dir: Path | None = None
 
     @property
     def fixes(self) -> bool:
@@ -65,6 +68,22 @@ def lookup(options: Options) -> Lookup:
         _check(option, words)
     fixed = _config(options.config) if options.config else None
     return Lookup(fixed, options.isolated, lambda settings: _adjusted(settings, options))
+
+
+def cache(options: Options, settings: Lookup) -> Cache | None:
+    """The cache of a run: where the command line says, else where the settings of the working directory say.
+
+    Raises:
+        UsageError: what is named is no folder.
+    """
+    if options.no_cache:
+        return None
+    here = settings.of(Path.cwd())
+    named = options.cache_dir or (here.root / here.cache_dir if here.cache_dir else None)
+    if named and named.exists() and not named.is_dir():
+        option = "--cache-dir" if options.cache_dir else "`cache-dir`"
+        raise UsageError(f"{option}: {named} is not a folder")
+    return Cache((named or here.root / NAME).absolute())
 
 
 def split(values: list[str] | None) -> tuple[str, ...]:

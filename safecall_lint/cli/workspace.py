@@ -8,6 +8,7 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from safecall_lint.cache import Cache
 from safecall_lint.cli.progress import tracked
 from safecall_lint.discovery import Target, excluded
 from safecall_lint.engine import Crash, Linter, Report, decode, read
@@ -53,27 +54,30 @@ class Outcome:
             self.changes.append((before, fixed.source))
 
 
-def lint(targets: Sequence[Target], jobs: int = 1) -> Outcome:
-    """Lint files on disk. What comes out does not depend on how many processes take part."""
+def lint(targets: Sequence[Target], jobs: int = 1, cache: Cache | None = None) -> Outcome:
+    """Lint files on disk. What comes out does not depend on how many processes take part, nor on the cache."""
     outcome = Outcome()
-    for report in _reports(targets, jobs):
+    for report in _reports(targets, jobs, cache):
         outcome.add(report)
     outcome.findings.sort(key=lambda finding: finding.order)
     return outcome
 
 
-def fix(targets: Sequence[Target], jobs: int = 1, *, unsafe: bool, to_disk: bool) -> Outcome:
+def fix(
+    targets: Sequence[Target], jobs: int = 1, cache: Cache | None = None, *, unsafe: bool, to_disk: bool
+) -> Outcome:
     """Fix files. What is reported is what is left once every file is fixed, because one file's fix can change what is
-    said about another; where nothing is written that is not known, and nothing is reported."""
+    said about another; where nothing is written that is not known, and nothing is reported. A cache tells which files
+    to fix, but no fix is taken from it."""
     from safecall_lint.fixes import offered
 
     outcome, linters = Outcome(), Linters()
-    for target, report in zip(targets, _reports(targets, jobs), strict=True):
+    for target, report in zip(targets, _reports(targets, jobs, cache), strict=True):
         outcome.fail(report.crashes)
         if any(offered(finding, unsafe) for finding in report.findings):
             _fix(target, linters.of(target.settings), outcome, unsafe=unsafe, to_disk=to_disk)
     if to_disk:
-        left = lint(targets, jobs)
+        left = lint(targets, jobs, cache)
         outcome.findings = left.findings
         outcome.fail(left.crashes)
     return outcome
@@ -101,13 +105,21 @@ def lint_bytes(path: str, raw: bytes, settings: Settings, *, fixes: bool, unsafe
     return outcome
 
 
-def _reports(targets: Sequence[Target], jobs: int) -> list[Report]:
+def _reports(targets: Sequence[Target], jobs: int, cache: Cache | None) -> list[Report]:
     """The reports, in the order of the files whatever the order in which they came in."""
-    found = [Report()] * len(targets)
-    with closing(tracked(reports(targets, jobs), len(targets), "checked")) as numbered:
-        for index, report in numbered:
-            found[index] = report
-    return found
+    session = cache.session(targets) if cache else None
+    found = {index: report for index, one in enumerate(targets) if session and (report := session.report(one))}
+    missing = [index for index in range(len(targets)) if index not in found]
+    linters = Linters(session.searches if session else None)
+    fresh = reports([targets[index] for index in missing], jobs, linters)
+    with closing(tracked(fresh, len(missing), "checked")) as numbered:
+        for number, report in numbered:
+            found[missing[number]] = report
+            if session:
+                session.learn(targets[missing[number]], report)
+    if session:
+        session.save()
+    return [found[index] for index in range(len(targets))]
 
 
 def _fix(target: Target, linter: Linter, outcome: Outcome, *, unsafe: bool, to_disk: bool) -> None:

@@ -89,8 +89,15 @@ def _version(value: object) -> tuple[int, int]:
     return 3, int(match[1])
 
 
+def _path(value: object) -> str:
+    if isinstance(value, str) and value:
+        return value
+    raise BadValue(f"{value!r} is not a path", str(value))
+
+
 _LIST: Json = {"type": "array", "items": {"type": "string"}}
 
+PATH = Kind(_path, {"type": "string"})
 GLOBS = Kind(_strings, _LIST)
 RULES = Kind(_rules, _LIST)
 DOTTED = Kind(_dotted, {"type": "string", "pattern": _DOTTED.pattern})

@@ -61,6 +61,10 @@ class Settings:
     runtime_module: str | None = field(
         default=None, metadata=_as(kinds.DOTTED, "Where a vendored copy of safecall_lint.runtime is imported from.")
     )
+    cache_dir: str | None = field(
+        default=None,
+        metadata=_as(kinds.PATH, "Where findings are kept from run to run; .safecall_lint_cache where unset."),
+    )
     deployment: str | None = field(
         default=None,
         metadata=_as(

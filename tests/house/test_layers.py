@@ -14,7 +14,7 @@ PACKAGE = Path(safecall_lint.__file__).parent
 LAYERS = [
     *("finding", "source", "page", "rulebook", "declared", "settings"),
     *("globs", "discovery", "comments", "suppressions", "verdicts", "test_files", "trail", "texts"),
-    *("knowledge", "semantics", "visiting", "visitors", "engine", "parallel"),
+    *("knowledge", "semantics", "visiting", "visitors", "engine", "parallel", "cache"),
     *("fixes", "api", "reporters", "cli", "__main__"),
 ]
 ISLAND = "runtime"

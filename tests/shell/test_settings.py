@@ -22,6 +22,7 @@ exclude = ["gen/"]
 tests = "all"
 target-version = "3.12"
 runtime-module = "app.vendored"
+cache-dir = ".caches/safecall"
 deployment = "multi"
 clients = ["app.http.get_client"]
 gates = ["app.gates.slots"]

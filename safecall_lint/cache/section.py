@@ -1,0 +1,102 @@
+"""What is remembered of the files that share one `Settings`: their findings, and all that those rest on."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from safecall_lint.cache.codec import Row
+from safecall_lint.trail import NUL, Listing, Searched, Stamp
+
+Folder = tuple[str, dict[str, str]]
+OWN = ("t", "m", "c")
+"""The kinds of node that rest on the content of the file they are named after."""
+
+
+@dataclass(slots=True, eq=False)
+class Section:
+    """One cache file. All but `reports` and `lookups` is as a `Trail` has it; `lookups` has, by folder, its token and
+    what was found under which name. `reports` has the findings of a file by its absolute path."""
+
+    contents: dict[str, Stamp] = field(default_factory=dict)
+    lookups: dict[str, Folder] = field(default_factory=dict)
+    listings: dict[str, Listing] = field(default_factory=dict)
+    searched: dict[str, Searched] = field(default_factory=dict)
+    links: dict[str, list[str]] = field(default_factory=dict)
+    reports: dict[str, list[Row]] = field(default_factory=dict)
+
+    @classmethod
+    def parse(cls, body: bytes, key: str) -> Section | None:
+        """What `dumped` wrote for this key; None for anything else."""
+        try:
+            rows = json.loads(body)
+            if rows[0] != key:
+                return None
+            _, contents, lookups, listings, searched, links, reports = rows
+            texts = {top: Searched(stamps, answers) for top, (stamps, answers) in searched.items()}
+        except (ValueError, TypeError, LookupError, AttributeError, RecursionError):
+            return None
+        tables = (contents, lookups, listings, links, reports)
+        return cls(contents, lookups, listings, texts, links, reports) if all(map(_is_table, tables)) else None
+
+    def dumped(self, key: str) -> bytes:
+        """The section as bytes."""
+        searched = {top: (one.stamps, one.answers) for top, one in self.searched.items()}
+        rows = (key, self.contents, self.lookups, self.listings, searched, self.links, self.reports)
+        return json.dumps(rows, separators=(",", ":")).encode()
+
+    def reached(self, paths: Iterable[str]) -> set[str]:
+        """Every node that the findings of some files rest on."""
+        pending = [kind + path for path in paths for kind in OWN[:2]]
+        found = set(pending)
+        links = self.links
+        while pending:
+            for node in links.get(pending.pop(), ()):
+                if node not in found:
+                    found.add(node)
+                    pending.append(node)
+        return found
+
+    def resting_on(self, nodes: Iterable[str], among: Iterable[str]) -> set[str]:
+        """Some nodes, and those `among` others that rest on them."""
+        above: dict[str, list[str]] = {}
+        for node in among:
+            for other in self.links.get(node, ()):
+                above.setdefault(other, []).append(node)
+        pending = list(nodes)
+        found = set(pending)
+        while pending:
+            for node in above.get(pending.pop(), ()):
+                if node not in found:
+                    found.add(node)
+                    pending.append(node)
+        return found
+
+    def drop(self, stale: Iterable[str]) -> None:
+        """Forget every finding that rests on one of these nodes, and what was known of the nodes in between."""
+        for node in self.resting_on(stale, list(self.links)):
+            self.links.pop(node, None)
+            if node[0] in OWN[:2]:
+                self.reports.pop(node[1:], None)
+
+    def prune(self) -> None:
+        """Forget what no finding rests on."""
+        kept = self.reached(self.reports)
+        tops = {node[1:].partition(NUL)[0] for node in kept if node[0] == "x"}
+        self.links = {node: others for node, others in self.links.items() if node in kept}
+        self.contents = {path: one for path, one in self.contents.items() if any(kind + path in kept for kind in OWN)}
+        self.searched = {top: one for top, one in self.searched.items() if top in tops}
+        for top, texts in self.searched.items():
+            texts.answers = {search: one for search, one in texts.answers.items() if f"x{top}{NUL}{search}" in kept}
+        self.listings = {key: one for key, one in self.listings.items() if "l" + key in kept or _in(key, tops)}
+
+
+def _in(key: str, tops: set[str]) -> bool:
+    folder = key.partition(NUL)[0] + "/"
+    return any(folder.startswith(top + "/") for top in tops)
+
+
+def _is_table(value: Any) -> bool:
+    return isinstance(value, dict)
