@@ -14,8 +14,8 @@ from weakref import WeakSet
 from safecall_lint.declared import Declared
 from safecall_lint.semantics.model import Module
 from safecall_lint.source import Source, SourceError
-from safecall_lint.texts import MAX_BYTES, Known
-from safecall_lint.trail import Trail
+from safecall_lint.texts import MAX_BYTES, Known, Texts
+from safecall_lint.trail import NUL, Counts, Trail
 
 _MARKERS = (".git", "pyproject.toml", "setup.py", "setup.cfg", "requirements.txt", "safecall-lint.toml")
 _MAX_DEPTH = 12
@@ -83,6 +83,22 @@ class Project:
     @cached_property
     def here(self) -> str:
         return os.getcwd()
+
+    @cached_property
+    def texts(self) -> Texts:
+        """The project's code as text, for searches."""
+        return Texts(self.trail, self.raw, self.overlay, self.searched)
+
+    def having(self, word: str, pattern: str, asker: str, module: Module) -> Counts:
+        """What a search through a module's project gives; `asker` is the node of the trail that rests on it."""
+        top = self.top(module.file)
+        self.trail.link(asker, NUL.join(("x" + top, word, pattern)))
+        return self.texts.having(top, word, pattern)
+
+    def found(self, file: str, asker: str) -> Module | None:
+        """A module that a search has led to."""
+        self.trail.link(asker, f"m{file}")
+        return self.load(file)
 
     def __post_init__(self) -> None:
         _HELD.add(self)

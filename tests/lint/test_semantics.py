@@ -199,6 +199,33 @@ PACKAGES = {
             reveal(http.client)  # client
             """,
     },
+    "application state that another module sets": {
+        "pyproject.toml": "",
+        "app/http.py": """
+            import aiohttp
+            class Http:
+                session = None
+                def start(self): self.session = aiohttp.ClientSession()
+                def __call__(self): return self.session
+            """,
+        "app/main.py": """
+            import httpx
+            from fastapi import FastAPI
+            from app.http import Http
+            app = FastAPI()
+            app.state.client = httpx.AsyncClient()
+            app.state.http = Http()
+            app.state.client == None
+            """,
+        "app/routes.py": """
+            from fastapi import APIRouter, Request
+            router = APIRouter()
+            @router.get("/")
+            async def route(request: Request):
+                reveal(request.app.state.client)  # client
+                reveal(request.app.state.http())  # client
+            """,
+    },
     "a library in a package of the same name": {
         "shop/plugins/openai/__init__.py": """
             from .ask import Asker

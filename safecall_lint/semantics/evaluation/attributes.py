@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
@@ -27,10 +28,12 @@ _CACHING = frozenset({"property", "cached_property", "async_property", "alru_cac
 
 
 def attribute_result(ev: Evaluator, expr: ast.Attribute, scope: Scope) -> Iterable[Value]:
-    """`x.name`, with what was stored there from outside."""
-    for value in ev.values(expr.value, scope):
-        yield from attribute(ev, value, expr.attr)
-    yield from _stored(ev, expr, scope)
+    """`x.name`, with what was stored there from outside; what is known of `app.state` is all that is there."""
+    stored = tuple(_stored(ev, expr, scope))
+    if not stored or ".state." not in f".{dotted(expr)}":
+        for value in ev.values(expr.value, scope):
+            yield from attribute(ev, value, expr.attr)
+    yield from stored
 
 
 def _stored(ev: Evaluator, expr: ast.Attribute, scope: Scope) -> Iterable[Value]:
@@ -44,6 +47,19 @@ def _stored(ev: Evaluator, expr: ast.Attribute, scope: Scope) -> Iterable[Value]
 
 
 def _state(ev: Evaluator, name: str, module: Module) -> Iterable[Value]:
+    """What `app.state` has by a name: set in the module itself, else anywhere in its project."""
+    own = ev.guarded(f"state {name}", module, None, lambda: _set_in(ev, name, module))
+    return own or ev.guarded(f"shared state {name}", module, None, lambda: _set_elsewhere(ev, name, module))
+
+
+def _set_elsewhere(ev: Evaluator, name: str, module: Module) -> Iterable[Value]:
+    asker, setting = f"m{module.file}", rf"\.state\.{re.escape(name)}\b[^=\n]*=[^=]"
+    for file in sorted(ev.project.having(name, setting, asker, module)):
+        if found := ev.project.found(file, asker):
+            yield from _set_in(ev, name, found)
+
+
+def _set_in(ev: Evaluator, name: str, module: Module) -> Iterable[Value]:
     for scope in module.scopes:
         for path, rows in scope.scan.attributes.items():
             if path.endswith(f".state.{name}"):
