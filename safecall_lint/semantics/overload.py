@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
+from safecall_lint.semantics.entries import Entries
 from safecall_lint.semantics.exceptions import BROAD
 from safecall_lint.semantics.model import Function, Scope
 from safecall_lint.semantics.raising import Escape, Raising, within
@@ -49,6 +50,7 @@ class Overload:
     replies: Replies
     telling: Telling
     threads: Threads
+    entries: Entries
     _known: dict[Scope, list[Fault]] = field(default_factory=dict, repr=False)
 
     def of(self, function: Function) -> list[Fault]:
@@ -193,16 +195,25 @@ class Overload:
         if caught is None or (reply.status is not None and reply.status < 400):
             return False
         if _is_broad(caught):
-            return site is not None or _waits_for_unknown(block, function, self.raising)
+            return site is not None or self._waits_for_unknown(block, function)
         meanings = {self.raising.exceptions.means(value) for value in caught if isinstance(value, Symbol)}
         foreign = any(self._is_foreign(value) for value in caught)
         blamed = reply.status is not None and reply.status < 500 and reply.status not in _TELLING
         return site is not None and foreign and not (blamed and meanings <= {"status", ""})
 
+    def _waits_for_unknown(self, block: ast.Try, function: Function) -> bool:
+        """Whether a route awaits something of which nothing is known: it may be anybody."""
+        awaited = (site for site in function.scan.calls if site.awaited and within(site.frame, block))
+        unknown = any(not self.raising.evaluator.values(site.node.func, function) for site in awaited)
+        return unknown and self.entries.role(function) == "route"
+
     def _is_foreign(self, value: Value) -> bool:
         """Whether an exception class is one that a client library raises."""
-        row = self.raising.evaluator.facts.exceptions
-        return isinstance(value, Symbol) and value.name in row and not value.name.startswith("builtins.")
+        facts = self.raising.evaluator.facts
+        if not isinstance(value, Symbol) or value.name.startswith("builtins.") or value.name not in facts.exceptions:
+            return False
+        own = facts.fact(value.name)
+        return own is None or own.kind != "http-error"
 
     def _is_busy(self, caught: tuple[Value, ...] | None) -> bool:
         """Whether what is caught may mean that a vendor is late or refuses."""
@@ -217,11 +228,3 @@ class Overload:
 
 def _is_broad(caught: tuple[Value, ...] | None) -> bool:
     return any(isinstance(value, Symbol) and value.name in BROAD for value in caught or ())
-
-
-def _waits_for_unknown(block: ast.Try, function: Function, raising: Raising) -> bool:
-    """Whether the body of a `try` awaits something of which nothing is known: it may be anybody."""
-    return any(
-        site.awaited and within(site.frame, block) and not raising.evaluator.values(site.node.func, function)
-        for site in function.scan.calls
-    )
