@@ -47,7 +47,7 @@ class UnclosedStream(Visitor):
     # -- `stream=True` -------------------------------------------------------------------------------------------
 
     def _response(self, node: cst.Assign, call: cst.Call, name: str, vendor: VendorCall, found: list[Use]) -> None:
-        if len(vendor.path) > 1:
+        if len(vendor.path) > 1 or not vendor.fact.parses:
             if any(map(_left_early, found)):
                 self._report(call, "an early exit from the loop leaves the stream open", None, strict=True)
             return
