@@ -16,12 +16,13 @@ from safecall_lint.semantics.policies import RetryPolicy
 from safecall_lint.semantics.raising import TIMEOUT
 from safecall_lint.semantics.refusals import Refusal
 from safecall_lint.semantics.values import ClassValue, Symbol, Value
+from safecall_lint.visiting.retrying import RetryVisitor
 from safecall_lint.visiting.rewriting import before_handler, spelled, without_element
-from safecall_lint.visiting.visitor import Place, Rewrite, Visitor
+from safecall_lint.visiting.visitor import Place, Rewrite
 
 
-class RetriedQueueTimeout(Visitor):
-    needs = (frozenset({"handler", "decorator", "retry()", "retry"}),)
+class RetriedQueueTimeout(RetryVisitor):
+    in_tests = True
 
     @classmethod
     def worth(cls, semantics: Semantics, scopes: Sequence[Scope]) -> bool:
@@ -114,23 +115,11 @@ class RetriedQueueTimeout(Visitor):
 
     # -- decorators ----------------------------------------------------------------------------------------------
 
-    def visit_FunctionDef(self, node: cst.FunctionDef) -> None:
-        twin = self.context.twin(node)
-        function = next((item for at, item in self.context.scope.functions.items() if at is twin), None)
-        if function is None or not node.decorators:
-            return
-        pairs = zip(function.node.decorator_list, node.decorators, strict=True)
-        decorators = {theirs.lineno: ours for theirs, ours in pairs}
-        for policy in self.semantics.retries.decorators(function):
-            place = decorators.get(getattr(policy.site.node, "lineno", 0))
-            if place is not None:
-                self._decorated(place, policy, function)
-
-    def _decorated(self, place: cst.Decorator, policy: RetryPolicy, function: Function) -> None:
+    def on_decorator(self, place: cst.BaseExpression, policy: RetryPolicy, function: Function) -> None:
         for refusal in self.semantics.refusals.of_function(function):
             if any(self.semantics.refusals.covers(value, refusal.exception) for value in policy.on or ()):
                 self.report(
-                    place.decorator,
+                    place,
                     "queue timeouts are retried, so an overload feeds itself",
                     label=f"retries {self._spell(refusal.exception)}, also when it says that the queue is full",
                     labels=self._labels(refusal),
@@ -139,7 +128,7 @@ class RetriedQueueTimeout(Visitor):
                 return
         named = next((item for item in policy.on or () if self.semantics.exceptions.means(item) == "overload"), None)
         if named is not None:
-            self._tell_overload(place.decorator, named)
+            self._tell_overload(place, named)
 
     # -- fixes ---------------------------------------------------------------------------------------------------
 

@@ -3,38 +3,27 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Sequence
 
 import libcst as cst
 
 from safecall_lint.finding import Confidence, Safety
 from safecall_lint.knowledge import Fact
-from safecall_lint.semantics import Semantics
 from safecall_lint.semantics.exceptions import BROAD
-from safecall_lint.semantics.model import Function, Scope
+from safecall_lint.semantics.model import Function
 from safecall_lint.semantics.policies import RetryPolicy
 from safecall_lint.semantics.retries import RetryLoop
 from safecall_lint.semantics.values import Instance, Symbol, Value
+from safecall_lint.visiting.retrying import RetryVisitor
 from safecall_lint.visiting.rewriting import spelled
-from safecall_lint.visiting.visitor import Place, Rewrite, Visitor
+from safecall_lint.visiting.visitor import Place, Rewrite
 
 _HELP = "name the failures that pass: timeouts, connection errors, 429 and 5xx"
 
 
-class RetryOnEverything(Visitor):
-    needs = (frozenset({"handler", "decorator", "retry()", "retry"}),)
-
-    @classmethod
-    def worth(cls, semantics: Semantics, scopes: Sequence[Scope]) -> bool:
-        return any(semantics.retries.layered(scope) for scope in scopes if isinstance(scope, Function))
-
-    def visit_Try(self, node: cst.Try) -> None:
-        block, function = self.context.twin(node), self.context.function
-        if not isinstance(block, ast.Try) or function is None or self.semantics.roles.test(function):
-            return
-        for loop in self.semantics.retries.attempts(function):
-            if loop.attempt is block and not self.semantics.attempts.polls(loop) and loop.attempts != 2:
-                self._loop(node, loop)
+class RetryOnEverything(RetryVisitor):
+    def on_loop(self, node: cst.Try, loop: RetryLoop) -> None:
+        if not self.semantics.attempts.polls(loop) and loop.attempts != 2:
+            self._loop(node, loop)
 
     def _loop(self, node: cst.Try, loop: RetryLoop) -> None:
         attempts, function = self.semantics.attempts, loop.function
@@ -104,24 +93,13 @@ class RetryOnEverything(Visitor):
 
     # -- decorators and iterators --------------------------------------------------------------------------------
 
-    def visit_FunctionDef(self, node: cst.FunctionDef) -> None:
-        twin = self.context.twin(node)
-        function = next((item for at, item in self.context.scope.functions.items() if at is twin), None)
-        if function is None or not node.decorators or self.semantics.roles.test(function):
-            return
-        places = {item.lineno: ours for item, ours in zip(function.node.decorator_list, node.decorators, strict=True)}
-        for policy in self.semantics.retries.decorators(function):
-            place = places.get(getattr(policy.site.node, "lineno", 0))
-            if place is not None and policy.function is None and self._wide(policy) and self._vendor(function):
-                self._tell(place.decorator, Symbol("builtins.Exception"), [], None)
+    def on_decorator(self, place: cst.BaseExpression, policy: RetryPolicy, function: Function) -> None:
+        if policy.function is None and self._wide(policy) and self.talks(function):
+            self._tell(place, Symbol("builtins.Exception"), [], None)
 
-    def visit_For(self, node: cst.For) -> None:
-        twin, function = self.context.twin(node), self.context.function
-        if function is None or not isinstance(twin, ast.For | ast.AsyncFor) or self.semantics.roles.test(function):
-            return
-        policy = self.semantics.retries.iterator(twin, function)
-        if policy is not None and self._wide(policy):
-            self._tell(node.iter, Symbol("builtins.Exception"), [], None)
+    def on_iterator(self, place: cst.BaseExpression, policy: RetryPolicy) -> None:
+        if self._wide(policy):
+            self._tell(place, Symbol("builtins.Exception"), [], None)
 
     def _wide(self, policy: RetryPolicy) -> bool:
         """Whether a policy retries every exception: it names `Exception`, or leaves out only what is no failure."""
@@ -153,9 +131,6 @@ class RetryOnEverything(Visitor):
         given = next((item.value for item in maker.call.keywords if item.arg == "retry"), None)
         kinds = [self.semantics.evaluator.fact(value) for value in self.semantics.evaluator.values(given, maker.scope)]
         return any(fact and fact.kind == "retry-on-result" for fact in kinds)
-
-    def _vendor(self, function: Function) -> bool:
-        return self.semantics.reach.vendor(function) is not None
 
 
 def _raises_for_status(block: ast.Try) -> bool:

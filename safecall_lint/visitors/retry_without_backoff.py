@@ -3,36 +3,25 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Sequence
 
 import libcst as cst
 
 from safecall_lint.finding import Severity
-from safecall_lint.semantics import Semantics
-from safecall_lint.semantics.model import Function, Scope
+from safecall_lint.semantics.model import Function
 from safecall_lint.semantics.policies import RetryPolicy
 from safecall_lint.semantics.retries import RetryLoop
 from safecall_lint.semantics.values import Site
-from safecall_lint.visiting.visitor import Place, Visitor
+from safecall_lint.visiting.retrying import RetryVisitor
+from safecall_lint.visiting.visitor import Place
 
 _ENOUGH = 2
 
 
-class RetryWithoutBackoff(Visitor):
-    needs = (frozenset({"handler", "decorator", "retry()", "retry"}),)
-
-    @classmethod
-    def worth(cls, semantics: Semantics, scopes: Sequence[Scope]) -> bool:
-        return any(semantics.retries.layered(scope) for scope in scopes if isinstance(scope, Function))
-
-    def visit_Try(self, node: cst.Try) -> None:
-        block, function = self.context.twin(node), self.context.function
-        if not isinstance(block, ast.Try) or function is None or self.semantics.roles.test(function):
-            return
-        for loop in self.semantics.retries.attempts(function):
-            few = loop.attempts is not None and loop.attempts <= _ENOUGH
-            if loop.attempt is block and not few and not self.semantics.attempts.polls(loop):
-                self._loop(node, loop)
+class RetryWithoutBackoff(RetryVisitor):
+    def on_loop(self, node: cst.Try, loop: RetryLoop) -> None:
+        few = loop.attempts is not None and loop.attempts <= _ENOUGH
+        if not few and not self.semantics.attempts.polls(loop):
+            self._loop(node, loop)
 
     def _loop(self, node: cst.Try, loop: RetryLoop) -> None:
         told: set[int] = set()
@@ -101,24 +90,12 @@ class RetryWithoutBackoff(Visitor):
 
     # -- decorators and iterators --------------------------------------------------------------------------------
 
-    def visit_FunctionDef(self, node: cst.FunctionDef) -> None:
-        twin = self.context.twin(node)
-        function = next((item for at, item in self.context.scope.functions.items() if at is twin), None)
-        if function is None or not node.decorators or self.semantics.roles.test(function):
-            return
-        places = {item.lineno: ours for item, ours in zip(function.node.decorator_list, node.decorators, strict=True)}
-        for policy in self.semantics.retries.decorators(function):
-            place = places.get(getattr(policy.site.node, "lineno", 0))
-            if place is not None and self._vendor(function):
-                self._policy(place.decorator, policy)
+    def on_decorator(self, place: cst.BaseExpression, policy: RetryPolicy, function: Function) -> None:
+        if self.talks(function):
+            self._policy(place, policy)
 
-    def visit_For(self, node: cst.For) -> None:
-        twin, function = self.context.twin(node), self.context.function
-        if function is None or not isinstance(twin, ast.For | ast.AsyncFor) or self.semantics.roles.test(function):
-            return
-        policy = self.semantics.retries.iterator(twin, function)
-        if policy is not None:
-            self._policy(node.iter, policy)
+    def on_iterator(self, place: cst.BaseExpression, policy: RetryPolicy) -> None:
+        self._policy(place, policy)
 
     def _policy(self, place: Place, policy: RetryPolicy) -> None:
         if policy.attempts is not None and policy.attempts <= _ENOUGH:
@@ -137,9 +114,6 @@ class RetryWithoutBackoff(Visitor):
             self._same(place, "waits the same before every attempt", [])
         elif policy.wait == "growing":
             self._no_jitter(place, [])
-
-    def _vendor(self, function: Function) -> bool:
-        return self.semantics.reach.vendor(function) is not None
 
 
 def _count(attempts: float | None) -> str:

@@ -16,7 +16,8 @@ from safecall_lint.semantics.model import Function, Scope
 from safecall_lint.semantics.policies import RetryPolicy
 from safecall_lint.semantics.retries import RetryLoop
 from safecall_lint.semantics.values import Member, Site
-from safecall_lint.visiting.visitor import Place, Rewrite, Visitor
+from safecall_lint.visiting.retrying import RetryVisitor
+from safecall_lint.visiting.visitor import Place, Rewrite
 
 
 @cache
@@ -25,24 +26,20 @@ def _wrappers() -> frozenset[str]:
     return frozenset(fact.retry_method for fact in knowledge().facts.values() if fact.retry_method)
 
 
-class StackedRetries(Visitor):
-    needs = (frozenset({"handler", "decorator", "retry()", "retry", *(f".{name}" for name in _wrappers())}),)
+class StackedRetries(RetryVisitor):
+    needs = (RetryVisitor.needs[0] | {f".{name}" for name in _wrappers()},)
 
     @classmethod
     def worth(cls, semantics: Semantics, scopes: Sequence[Scope]) -> bool:
         if not scopes or any(_wrapping(site.node) for scope in scopes for site in scope.scan.calls):
             return True
-        return any(semantics.retries.layered(scope) for scope in scopes if isinstance(scope, Function))
+        return super().worth(semantics, scopes)
 
     # -- loops ---------------------------------------------------------------------------------------------------
 
-    def visit_Try(self, node: cst.Try) -> None:
-        block, function = self.context.twin(node), self.context.function
-        if not isinstance(block, ast.Try) or function is None or self.semantics.roles.test(function):
-            return
-        for loop in self.semantics.retries.attempts(function):
-            if loop.attempt is block and self._again(loop):
-                self._loop(loop)
+    def on_loop(self, node: cst.Try, loop: RetryLoop) -> None:
+        if self._again(loop):
+            self._loop(loop)
 
     def _again(self, loop: RetryLoop) -> bool:
         """Whether the loop repeats what the vendor's client repeats too."""
@@ -67,22 +64,13 @@ class StackedRetries(Visitor):
 
     # -- decorators and iterators --------------------------------------------------------------------------------
 
-    def visit_FunctionDef(self, node: cst.FunctionDef) -> None:
-        twin = self.context.twin(node)
-        function = next((item for at, item in self.context.scope.functions.items() if at is twin), None)
-        if function is None or not node.decorators or self.semantics.roles.test(function):
-            return
-        places = {item.lineno: ours for item, ours in zip(function.node.decorator_list, node.decorators, strict=True)}
-        policies = [policy for policy in self.semantics.retries.decorators(function) if self._repeats(policy)]
-        if not policies:
-            return
-        place = places.get(getattr(policies[0].site.node, "lineno", 0))
-        if place is None:
-            return
-        if len(policies) > 1:
-            self._layers(place.decorator, policies[0].attempts, policies[1].site, policies[1].attempts)
-            return
-        self._below(place.decorator, policies[0], function)
+    def on_decorated(self, places: Sequence[tuple[cst.BaseExpression, RetryPolicy]], function: Function) -> None:
+        repeating = [row for row in places if self._repeats(row[1])]
+        if len(repeating) > 1:
+            (place, outer), (_, inner) = repeating[:2]
+            self._layers(place, outer.attempts, inner.site, inner.attempts)
+        elif repeating:
+            self._below(*repeating[0], function)
 
     def _repeats(self, policy: RetryPolicy) -> bool:
         if policy.attempts is not None and policy.attempts <= 1:

@@ -2,35 +2,25 @@
 
 from __future__ import annotations
 
-import ast
-from collections.abc import Sequence
-
 import libcst as cst
 
-from safecall_lint.semantics import Semantics
-from safecall_lint.semantics.model import Function, Scope
+from safecall_lint.semantics.model import Function
 from safecall_lint.semantics.policies import RetryPolicy
 from safecall_lint.semantics.retries import RetryLoop
 from safecall_lint.semantics.values import Site
-from safecall_lint.visiting.visitor import Place, Visitor
+from safecall_lint.visiting.retrying import RetryVisitor
+from safecall_lint.visiting.visitor import Place
 
 _PATIENT = ("wait", "until", "poll", "connect", "listen", "watch", "ready", "worker", "consume", "monitor")
 
 
-class UnboundedRetry(Visitor):
-    needs = (frozenset({"handler", "decorator", "retry()", "retry"}),)
+class UnboundedRetry(RetryVisitor):
+    def loops(self, function: Function) -> list[RetryLoop]:
+        return self.semantics.retries.loops(function)
 
-    @classmethod
-    def worth(cls, semantics: Semantics, scopes: Sequence[Scope]) -> bool:
-        return any(semantics.retries.layered(scope) for scope in scopes if isinstance(scope, Function))
-
-    def visit_Try(self, node: cst.Try) -> None:
-        block, function = self.context.twin(node), self.context.function
-        if not isinstance(block, ast.Try) or function is None or self.semantics.roles.test(function):
-            return
-        for loop in self.semantics.retries.loops(function):
-            if loop.attempt is block and loop.endless and not self._patient(loop) and not self._limited(loop):
-                self._loop(loop)
+    def on_loop(self, node: cst.Try, loop: RetryLoop) -> None:
+        if loop.endless and not self._patient(loop) and not self._limited(loop):
+            self._loop(loop)
 
     def _patient(self, loop: RetryLoop) -> bool:
         """Whether the loop is there to wait for something: a start-up, a consumer, one that backs off."""
@@ -66,24 +56,13 @@ class UnboundedRetry(Visitor):
 
     # -- decorators and iterators --------------------------------------------------------------------------------
 
-    def visit_FunctionDef(self, node: cst.FunctionDef) -> None:
-        twin = self.context.twin(node)
-        function = next((item for at, item in self.context.scope.functions.items() if at is twin), None)
-        if function is None or not node.decorators or self.semantics.roles.test(function):
-            return
-        places = {item.lineno: ours for item, ours in zip(function.node.decorator_list, node.decorators, strict=True)}
-        for policy in self.semantics.retries.decorators(function):
-            place = places.get(getattr(policy.site.node, "lineno", 0))
-            if place is not None and policy.endless and policy.function is None and self._vendor(function):
-                self._policy(place.decorator, policy)
+    def on_decorator(self, place: cst.BaseExpression, policy: RetryPolicy, function: Function) -> None:
+        if policy.endless and policy.function is None and self.talks(function):
+            self._policy(place, policy)
 
-    def visit_For(self, node: cst.For) -> None:
-        twin, function = self.context.twin(node), self.context.function
-        if function is None or not isinstance(twin, ast.For | ast.AsyncFor) or self.semantics.roles.test(function):
-            return
-        policy = self.semantics.retries.iterator(twin, function)
-        if policy is not None and policy.endless:
-            self._policy(node.iter, policy)
+    def on_iterator(self, place: cst.BaseExpression, policy: RetryPolicy) -> None:
+        if policy.endless:
+            self._policy(place, policy)
 
     def _policy(self, place: Place, policy: RetryPolicy) -> None:
         self.report(
@@ -92,6 +71,3 @@ class UnboundedRetry(Visitor):
             label="states no end",
             help="state one: `stop=stop_after_attempt(4)`, `attempts=4` or `max_tries=4`",
         )
-
-    def _vendor(self, function: Function) -> bool:
-        return self.semantics.reach.vendor(function) is not None

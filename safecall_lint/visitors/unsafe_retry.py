@@ -7,30 +7,21 @@ from collections.abc import Sequence
 
 import libcst as cst
 
-from safecall_lint.semantics import Semantics
 from safecall_lint.semantics.calls import VendorCall, keyword_or_position
-from safecall_lint.semantics.model import Function, Scope
+from safecall_lint.semantics.model import Function
+from safecall_lint.semantics.policies import RetryPolicy
 from safecall_lint.semantics.retries import RetryLoop
 from safecall_lint.semantics.values import Constant, Site, Value
-from safecall_lint.visiting.visitor import Place, Visitor
+from safecall_lint.visiting.retrying import RetryVisitor
+from safecall_lint.visiting.visitor import Place
 
 _CHANGING = frozenset({"post", "patch"})
 
 
-class UnsafeRetry(Visitor):
-    needs = (frozenset({"handler", "decorator", "retry()", "retry"}),)
-
-    @classmethod
-    def worth(cls, semantics: Semantics, scopes: Sequence[Scope]) -> bool:
-        return any(semantics.retries.layered(scope) for scope in scopes if isinstance(scope, Function))
-
-    def visit_Try(self, node: cst.Try) -> None:
-        block, function = self.context.twin(node), self.context.function
-        if not isinstance(block, ast.Try) or function is None or self.semantics.roles.test(function):
-            return
-        for loop in self.semantics.retries.attempts(function):
-            if loop.attempt is block and not self.semantics.attempts.polls(loop):
-                self._loop(loop)
+class UnsafeRetry(RetryVisitor):
+    def on_loop(self, node: cst.Try, loop: RetryLoop) -> None:
+        if not self.semantics.attempts.polls(loop):
+            self._loop(loop)
 
     def _loop(self, loop: RetryLoop) -> None:
         vendor = self.semantics.attempts.vendor(loop)
@@ -42,15 +33,11 @@ class UnsafeRetry(Visitor):
                 self._tell(Site(loop.function.module, loop.vendor.node), vendor, loop.site)
                 return
 
-    def visit_FunctionDef(self, node: cst.FunctionDef) -> None:
-        twin = self.context.twin(node)
-        function = next((item for at, item in self.context.scope.functions.items() if at is twin), None)
-        if function is None or not node.decorators or self.semantics.roles.test(function):
-            return
+    def on_decorated(self, places: Sequence[tuple[cst.BaseExpression, RetryPolicy]], function: Function) -> None:
         vendor = self.semantics.attempts.below(function)
         if vendor is None or not self._changes(vendor) or self._keyed(vendor, function):
             return
-        for policy in self.semantics.retries.decorators(function):
+        for _, policy in places:
             repeats = policy.attempts is None or policy.attempts > 1
             if repeats and policy.on is not None and self._late(policy.on, vendor):
                 self._tell(Site(vendor.scope.module, vendor.node), vendor, policy.site)
