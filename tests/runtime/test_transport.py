@@ -292,6 +292,74 @@ async def test_a_slot_comes_back_when_the_reader_is_cancelled(http: ModuleType, 
         assert vendor.traffic.in_flight == 0
 
 
+ASKS_FOR_A_STREAM: list[dict[str, Any]] = [
+    {"url": "/", "json": {"model": "m", "stream": True}},
+    {"url": "/", "headers": {"Accept": "text/event-stream"}},
+    {"url": "/v1/models/m:streamGenerateContent?alt=sse", "json": {}},
+]
+ASKS_FOR_NONE: list[dict[str, Any]] = [
+    {"url": "/", "json": {"stream": False}},
+    {"url": "/", "json": {"tools": [{"stream": True}]}},
+    {"url": "/", "json": {"prompt": 'say "stream": true'}},
+    {"url": "/", "content": b'"stream": true, but no JSON'},
+    {"url": "/", "content": b'["stream"]'},
+    {"url": "/", "json": ["stream", {"stream": True}]},
+    {"url": "/"},
+]
+
+
+@on_both_clients
+async def test_streams_that_a_client_asks_for_have_slots_of_their_own(http: ModuleType, vendor: Vendor) -> None:
+    vendor.on("*", stream([sse("x")] * 3, gap=1))
+    policy = a_policy(max_concurrency=2, max_streams=1, queue_timeout=1)
+    async with client_of(policy, http, vendor) as client:
+        for request in ASKS_FOR_A_STREAM:
+            async with client.stream("POST", **request):
+                assert policy.state().in_use == 0
+                with pytest.raises(QueueTimeout):
+                    await asyncio.create_task(client.post("/", json={"stream": True}))
+        for request in ASKS_FOR_NONE:
+            async with client.stream("POST", **request):
+                assert policy.state().in_use == 1
+
+
+@on_both_clients
+async def test_a_flood_of_streams_leaves_the_slots_of_calls_alone(http: ModuleType, vendor: Vendor) -> None:
+    vendor.on("/stream", stream([sse("x")] * 50, gap=1))
+    vendor.on("/call", reply(200, latency=1))
+    policy = a_policy(max_concurrency=2, max_streams=2, queue_timeout=3)
+    async with client_of(policy, http, vendor) as client:
+        streams = [asyncio.create_task(client.post("/stream", json={"stream": True})) for _ in range(6)]
+        await asyncio.sleep(1)
+        assert policy.state().queued == 4
+        calls = await asyncio.gather(*(client.get("/call") for _ in range(4)))
+        assert [call.status_code for call in calls] == [200] * 4
+        assert vendor.traffic.sockets <= 4
+        for one in streams:
+            one.cancel()
+        await asyncio.wait(streams)
+    assert (policy.state().in_use, policy.state().queued) == (0, 0)
+
+
+@on_both_clients
+async def test_a_body_that_is_a_stream_itself_is_sent_as_a_call(http: ModuleType, vendor: Vendor) -> None:
+    async def body() -> AsyncIterator[bytes]:
+        yield b'{"stream": true}'
+
+    vendor.on("/", reply(200))
+    policy = a_policy(max_streams=1)
+    async with client_of(policy, http, vendor) as client:
+        assert (await client.post("/", content=body())).status_code == 200
+
+
+@on_both_clients
+async def test_the_pool_has_connections_for_calls_and_streams(http: ModuleType, vendor: Vendor) -> None:
+    policy = a_policy(max_concurrency=3, max_streams=2)
+    policy.transport(http.__name__, limits=http.Limits(max_connections=5))  # type: ignore[call-overload]
+    with pytest.raises(ValueError, match="set max_connections to 5 or more"):
+        policy.transport(http.__name__, limits=http.Limits(max_connections=4))  # type: ignore[call-overload]
+
+
 @on_both_clients
 async def test_a_pool_smaller_than_the_slots_is_refused(http: ModuleType, vendor: Vendor) -> None:
     with pytest.raises(ValueError, match="set max_connections to 50 or more"):
