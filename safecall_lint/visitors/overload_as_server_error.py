@@ -50,11 +50,8 @@ class OverloadAsServerError(Visitor):
             yield Site(function.module, fault.late.site.node), f"raises `{exception}` when the vendor is late"
         elif fault.vendor:
             yield fault.vendor, "asks the vendor"
-        for site, status in fault.lost[:_SHOWN]:
-            yield (
-                site,
-                f"this {status} ends in the handler below" if status else "this answer ends in the handler below",
-            )
+        for site, _ in fault.lost[:_SHOWN]:
+            yield site, "raised here, caught by the handler"
         if fault.leak is not None:
             yield Site(function.module, fault.leak), "the exception's own text: hosts, paths, ids, parts of prompts"
 
@@ -160,7 +157,7 @@ def _message(fault: Fault) -> str:
         return f"`{library}` timeouts leave as {status}, {blamed}"
     if fault.lost:
         was = fault.lost[0][1]
-        return f"this handler turns the {was or 'HTTP error'} raised above into {status or 'another answer'}"
+        return f"a {was or 'status'} meant for the caller leaves this handler as {status or 'another one'}"
     if fault.curt:
         return f"this {status} has no `Retry-After`: callers come back at once"
     return "the text of whatever fails here is sent to the caller"
