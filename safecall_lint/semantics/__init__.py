@@ -16,6 +16,7 @@ from safecall_lint.semantics.entries import Entries
 from safecall_lint.semantics.evaluate import Evaluator
 from safecall_lint.semantics.exceptions import Exceptions
 from safecall_lint.semantics.fanout import FanOuts
+from safecall_lint.semantics.guarding import Guarding
 from safecall_lint.semantics.holding import Holding
 from safecall_lint.semantics.leaks import Leaks
 from safecall_lint.semantics.lifetimes import Lifetimes
@@ -105,6 +106,10 @@ class Semantics:
     @cached_property
     def deployment(self) -> Deployment:
         return Deployment(self.project)
+
+    @cached_property
+    def guarding(self) -> Guarding:
+        return Guarding(self.calls, self.reach, self.holding, self.roles.everywhere)
 
     @cached_property
     def streams(self) -> Streams:

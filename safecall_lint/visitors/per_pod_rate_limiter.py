@@ -26,13 +26,14 @@ class PerPodRateLimiter(Visitor):
             return
         for value in self.semantics.evaluator.values(site.node, self.context.scope):
             if self.semantics.evaluator.kind(value) == "limiter" and isinstance(value, Instance | Object):
-                if value.call is site.node and not self._is_shared(value) and self._guards(value):
+                if value.call is site.node and not self._is_shared(value):
                     self._made(node, value)
                 return
 
     def _made(self, node: cst.Call, value: Instance | Object) -> None:
-        processes = self.semantics.deployment.of(self.context.module.file)
-        if processes:
+        module = self.context.module
+        processes = self.semantics.deployment.of(module.file)
+        if processes and self.semantics.guarding.vendor(value, self._name(), module):
             self._report(node, value, processes)
 
     def _report(self, node: cst.Call, value: Instance | Object, processes: Processes) -> None:
@@ -68,32 +69,15 @@ class PerPodRateLimiter(Visitor):
         targets = statement.targets if isinstance(statement, ast.Assign) else [getattr(statement, "target", None)]
         return any(isinstance(target, ast.Attribute | ast.Subscript) for target in targets)
 
-    def _guards(self, value: Instance | Object) -> bool:
-        """Whether the module makes vendor calls in functions that wait for this limiter."""
-        if self._given(value):
-            return True
-        scopes = (scope for scope in self.context.module.scopes if isinstance(scope, Function))
-        waiting = (scope for scope in scopes if any(hold.call is value.call for hold in self._waited(scope)))
-        return any(self.semantics.reach.vendor(scope) is not None for scope in waiting)
-
-    def _given(self, value: Instance | Object) -> bool:
-        """Whether a vendor's client is built with this limiter."""
-        sites = (row for rows in self.context.module.call_sites.values() for row in rows)
-        clients = (row for row in sites if self.semantics.calls.kind(row[0].node, row[1]) == "client")
-        return any(
-            made.call is value.call
-            for site, scope in clients
-            for keyword in site.node.keywords
-            for made in self.semantics.evaluator.of_kind(keyword.value, scope, "limiter")
-        )
-
-    def _waited(self, function: Function) -> list[Instance | Object]:
-        """The limiters that a function waits for, or asks whether it may go on."""
-        held = [hold.taken.value for hold in self.semantics.holding.holds(function, "limiter")]
-        waits = (self.semantics.calls.admission(site.node, function) for site in function.scan.calls)
-        asked = (self.semantics.calls.asked(site.node, function) for site in function.scan.calls)
-        waited = (wait.of for wait in waits if wait and wait.kind == "limiter")
-        return [*held, *waited, *(limiter for limiter in asked if limiter is not None)]
+    def _name(self) -> str:
+        """What the limiter is called where it is kept: a variable, an attribute, or a collection."""
+        statement = self.context.twin(self.context.statement())
+        targets = statement.targets if isinstance(statement, ast.Assign) else [getattr(statement, "target", None)]
+        for target in targets:
+            kept = target.value if isinstance(target, ast.Subscript) else target
+            if isinstance(kept, ast.Name | ast.Attribute):
+                return kept.id if isinstance(kept, ast.Name) else kept.attr
+        return ""
 
     def _is_shared(self, value: Instance | Object) -> bool:
         """Whether a limiter keeps its count where other processes see it."""

@@ -1,0 +1,67 @@
+"""What a limiter stands in front of: the functions that wait for it, in its own module and in others."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from safecall_lint.semantics.callers import Callers
+from safecall_lint.semantics.calls import Calls
+from safecall_lint.semantics.holding import Holding
+from safecall_lint.semantics.model import Function, Module
+from safecall_lint.semantics.reach import Reach
+from safecall_lint.semantics.values import Instance, Object
+
+
+@dataclass
+class Guarding:
+    """Answers for limiters."""
+
+    calls: Calls
+    reach: Reach
+    holding: Holding
+    everywhere: Callers
+
+    def vendor(self, limiter: Instance | Object, name: str, module: Module) -> bool:
+        """Whether vendor calls wait for a limiter that `module` makes and calls `name`, anywhere in its project."""
+        return any(self._waits(limiter, user) for user in self._users(name, module))
+
+    def _users(self, name: str, module: Module) -> Iterator[Module]:
+        """The module itself, and those that speak of the name and of the module."""
+        yield module
+        if name:
+            stem = os.path.basename(os.path.dirname(module.file) if module.is_package else module.file)
+            words = (name, stem.removesuffix(".py"))
+            first, second = (re.compile(rb"\b" + re.escape(word.encode()) + rb"\b") for word in words)
+            yield from (user for user in self.everywhere.modules(first, second, module) if user is not module)
+
+    def _waits(self, limiter: Instance | Object, module: Module) -> bool:
+        if self._given(limiter, module):
+            return True
+        waiting = (
+            function
+            for function in module.all_functions
+            if any(one.call is limiter.call for one in self._waited(function))
+        )
+        return any(self.reach.vendor(function) is not None for function in waiting)
+
+    def _given(self, limiter: Instance | Object, module: Module) -> bool:
+        """Whether a vendor's client is built with this limiter."""
+        sites = (row for rows in module.call_sites.values() for row in rows)
+        clients = (row for row in sites if self.calls.kind(row[0].node, row[1]) == "client")
+        return any(
+            made.call is limiter.call
+            for site, scope in clients
+            for keyword in site.node.keywords
+            for made in self.calls.evaluator.of_kind(keyword.value, scope, "limiter")
+        )
+
+    def _waited(self, function: Function) -> list[Instance | Object]:
+        """The limiters that a function waits for, or asks whether it may go on."""
+        held = [hold.taken.value for hold in self.holding.holds(function, "limiter")]
+        waits = (self.calls.admission(site.node, function) for site in function.scan.calls)
+        asked = (self.calls.asked(site.node, function) for site in function.scan.calls)
+        waited = (wait.of for wait in waits if wait and wait.kind == "limiter")
+        return [*held, *waited, *(limiter for limiter in asked if limiter is not None)]
