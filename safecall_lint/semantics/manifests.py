@@ -171,7 +171,8 @@ def _number(node: Any, pods: bool) -> Iterator[Row]:
 
 _READERS = {
     r".*\.ya?ml": _yaml,
-    r".*Dockerfile|.*\.sh|Dockerfile.*|Procfile.*|init|(?:docker-)?entrypoint|start|run": _commands,
+    r".*Dockerfile|.*\.sh|Dockerfile.*|Procfile.*": _commands,
+    r"(?:docker|entrypoint|init|start|run|serve|launch|boot)[\w-]*": _commands,
     r"gunicorn(?:\.conf|_conf|_config)\.py": _gunicorn,
 }
 NAMES = "|".join(_READERS)
