@@ -158,8 +158,11 @@ class KnowledgeError(Exception):
     """A knowledge table that does not follow the schema."""
 
 
+TABLES = ("packages", "like", "symbols", "aliases", "exceptions")
+
 _LISTS = frozenset(f.name for f in fields(Fact) if str(f.type).startswith("tuple"))
 _KEYS = frozenset(f.name for f in fields(Fact)) - {"name", "library"}
+_EXCEPTION_KEYS = frozenset(f.name for f in fields(ExceptionFact)) - {"name"}
 
 
 def _fact(name: str, library: str, row: Mapping[str, Any]) -> Fact:
@@ -173,6 +176,12 @@ def _fact(name: str, library: str, row: Mapping[str, Any]) -> Fact:
         if not isinstance(keys[key], tuple):
             raise KnowledgeError(f"{library}: {name}: {key} takes a list")
     return Fact(name, library, **keys)
+
+
+def _exception(name: str, library: str, row: Mapping[str, Any]) -> ExceptionFact:
+    if unknown := set(row) - _EXCEPTION_KEYS:
+        raise KnowledgeError(f"{library}: {name}: unknown keys {sorted(unknown)}")
+    return ExceptionFact(name, tuple(row.get("bases", ())), row.get("means", ""), row.get("status", 0))
 
 
 def _renamed(value: Any, old: str, new: str) -> Any:
@@ -198,7 +207,7 @@ def assemble(documents: Mapping[str, Mapping[str, Any]]) -> Knowledge:
     """Parsed TOML documents by library name -> `Knowledge`.
 
     Raises:
-        KnowledgeError: a table has an unknown key or lacks its kind.
+        KnowledgeError: a table is unknown, has an unknown key or lacks its kind.
     """
     facts: dict[str, Fact] = {}
     exceptions: dict[str, ExceptionFact] = {}
@@ -206,6 +215,8 @@ def assemble(documents: Mapping[str, Mapping[str, Any]]) -> Knowledge:
     packages: set[str] = set()
     for library, own in documents.items():
         document = own
+        if unknown := set(own) - set(TABLES):
+            raise KnowledgeError(f"{library}: unknown tables {sorted(unknown)}")
         if like := own.get("like"):
             document = _merged(_renamed(documents[like], like, library), own)
         packages.update(document.get("packages", [library]))
@@ -214,8 +225,7 @@ def assemble(documents: Mapping[str, Mapping[str, Any]]) -> Knowledge:
             for spelled in (name, *row.get("also", ())):
                 facts[spelled] = _fact(spelled, library, own_row)
         for name, row in document.get("exceptions", {}).items():
-            bases = tuple(row.get("bases", ()))
-            exceptions[name] = ExceptionFact(name, bases, row.get("means", ""), row.get("status", 0))
+            exceptions[name] = _exception(name, library, row)
         aliases.update(document.get("aliases", {}))
     return Knowledge(facts, exceptions, aliases, frozenset(packages))
 

@@ -21,7 +21,7 @@ from safecall_lint.visiting.visitor import Rewrite, Visitor
 class RateLimiterInsideSemaphore(Visitor):
     needs = (
         frozenset({"with:gate", "with:lock", ".acquire"}),
-        frozenset({"with:limiter", ".acquire", "first-party"}),
+        frozenset({"with:limiter", "acquire", "first-party"}),
     )
 
     @classmethod
