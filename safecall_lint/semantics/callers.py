@@ -49,6 +49,13 @@ class Callers:
         self.evaluator.project.trail.link(f"m{module.file}", f"p{top}")
         return top
 
+    def texts(self, pattern: bytes, word: bytes, module: Module) -> Iterator[bytes]:
+        """The files of a module's project, tests aside, in which `mentioned` finds something."""
+        asker, project = f"p{self.below(module)}", self.evaluator.project
+        for file in sorted(project.having(word.decode(), pattern.decode(), asker, module)):
+            project.trail.link(asker, f"m{file}")
+            yield project.raw(file) or b""
+
     def modules(self, first: re.Pattern[bytes], second: re.Pattern[bytes], module: Module) -> Iterator[Module]:
         """The modules of a project, tests aside, whose text two regular expressions find."""
         asker, project = f"p{self.below(module)}", self.evaluator.project

@@ -23,6 +23,7 @@ _REGISTERING: Final = frozenset(
     }
 )  # fmt: skip
 _INJECTING: Final = frozenset({"Depends", "Security"})
+_INJECTED: Final = re.compile(rb"\b(?:Depends|Security)\(\s*(?:dependency\s*=\s*)?(?:[\w.]+\.)?(\w+)\s*[,)]")
 _ENDPOINTS: Final = ("endpoint", "handler")
 _LAYER: Final = re.compile(rb"call_next|\.middleware\b|async def __call__\(self, scope")
 _LIMIT: Final = re.compile(rb"timeout|wait_for|fail_after|move_on_after|deadline")
@@ -37,17 +38,12 @@ class Entries:
     calls: Calls
     roles: Roles
     deadlines: Deadlines
+    _names: dict[str, frozenset[bytes]] = field(default_factory=dict, repr=False)
     _layers: dict[str, bool] = field(default_factory=dict, repr=False)
 
     def may_serve(self, function: Function) -> bool:
-        """Whether a coroutine can have a role at all, as far as little work tells: a route, or something in a project
-        that injects dependencies."""
-        if not function.is_async:
-            return False
-        if b"Depends" in function.module.source.utf8:
-            return True
-        injects = self.roles.everywhere.mentioned(rb"\b(?:Depends|Security)\(", b"(", function.module)
-        return injects or self._is_route(function)
+        """Whether a coroutine can have a role at all, as far as little work tells."""
+        return function.is_async and (self._is_injected(function) or self._is_route(function))
 
     def role(self, function: Function) -> str:
         """What a request runs a coroutine as: "route", "dependency", or "" where it does not."""
@@ -97,9 +93,15 @@ class Entries:
         """Whether the project asks for a function's result by `Depends`."""
         if function.parent is not None and function.cls is None:
             return False
-        name = function.name.encode()
-        pattern = rb"\b(?:Depends|Security)\(\s*(?:dependency\s*=\s*)?(?:[\w.]+\.)?" + name + rb"\s*[,)]"
-        return self.roles.everywhere.mentioned(pattern, name, function.module)
+        return function.name.encode() in self._injected(function.module)
+
+    def _injected(self, module: Module) -> frozenset[bytes]:
+        """The last names of everything that a module's project asks for by `Depends` or `Security`."""
+        top = self.roles.everywhere.below(module)
+        if top not in self._names:
+            texts = self.roles.everywhere.texts(_INJECTED.pattern, b"(", module)
+            self._names[top] = frozenset(name for text in texts for name in _INJECTED.findall(text))
+        return self._names[top]
 
     # -- what bounds every request -----------------------------------------------------------------------------------
 
