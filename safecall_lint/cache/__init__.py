@@ -75,6 +75,9 @@ class Session:
         for target in targets:
             by_settings.setdefault(target.settings, []).append(self._absolute(target.path))
         self._parts = {settings: self._part(settings, paths) for settings, paths in by_settings.items()}
+        known = sum(len(part.standing) for part in self._parts.values())
+        if known < len(targets):
+            disk.make(cache.folder)  # now, because the folder around it is about to be looked at
 
     def report(self, target: Target) -> Report | None:
         """What an earlier run found in a file, None where nothing is known that would still be found."""
