@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 
 import libcst as cst
@@ -13,6 +14,7 @@ from safecall_lint.semantics.scan import CallSite
 from safecall_lint.semantics.values import Instance, Member, Site
 from safecall_lint.visiting.visitor import Visitor
 
+_COMMANDS = re.compile(r"(?:^|/)(?:cli|commands|management)(?:/|\.py$)")
 _BOUND = ("client", "gate", "lock", "limiter")
 
 
@@ -62,7 +64,8 @@ class ClientAcrossEventLoops(Visitor):
             return True
         if isinstance(scope, Function) and self.semantics.roles.test(scope):
             return False
-        if isinstance(scope, Function) and self.semantics.roles.per_request(scope):
+        command = _COMMANDS.search(self.context.module.source.path)
+        if isinstance(scope, Function) and not command and self.semantics.roles.per_request(scope):
             return True
         others = (row for rows in self.context.module.call_sites.values() for row in rows)
         return any(
