@@ -64,7 +64,7 @@ def _row(rule: Rule, measured: Evidence | None) -> str:
 
 def fixtures(rule: Rule) -> list[Path]:
     """The fixture files of a rule, without what the fixer makes of them."""
-    return sorted(path for path in (ROOT / "fixtures" / rule.name).glob("*.py") if not path.name.endswith(".fixed.py"))
+    return sorted(path for path in (ROOT / "fixtures" / rule.name).rglob("*.py") if not path.name.endswith(".fixed.py"))
 
 
 def _libraries(rule: Rule, files: list[Path]) -> Iterator[str]:

@@ -172,13 +172,11 @@ class Overload:
 
     def _takes_answers(self, handler: ast.ExceptHandler, function: Function) -> bool:
         caught = self.raising.exceptions.caught(handler.type, function)
-        facts = self.raising.evaluator.facts
-        for value in caught or ():
-            for name in self.raising.exceptions.ancestors(value):
-                fact = facts.fact(name)
-                if name in BROAD or "HTTPException" in name or (fact and fact.kind == "http-error"):
-                    return True
-        return caught is None
+        if caught is None or _is_broad(caught):
+            return True
+        names = [name for value in caught for name in self.raising.exceptions.ancestors(value)]
+        facts = [self.raising.evaluator.facts.fact(name) for name in names]
+        return any(fact and fact.kind == "http-error" for fact in facts)
 
     # -- what is told ------------------------------------------------------------------------------------------------
 

@@ -1,4 +1,5 @@
-"""Realistic code: `fixtures/<rule-name>/*.py` a rule, `fixtures/projects/<name>/` a whole project.
+"""Realistic code: `fixtures/<rule-name>/*.py` a rule, `fixtures/<rule-name>/<name>/` code of several files, with the
+manifests beside it; `fixtures/projects/<name>/` a whole project.
 
 A line with `# error` is reported by the rule, every other line is not; `# ok: reason` says why a line that looks wrong
 is not. `name.fixed.py` is what the fixer makes of `name.py`, unsafe fixes included. A project is linted with its own
@@ -28,6 +29,7 @@ FIXTURES = Path(__file__).parents[2] / "fixtures"
 FIXED = ".fixed.py"
 FOLDERS = sorted(folder for folder in FIXTURES.iterdir() if folder.is_dir() and folder.name != "projects")
 FILES = [path for folder in FOLDERS for path in sorted(folder.glob("*.py")) if not path.name.endswith(FIXED)]
+TREES = [path for folder in FOLDERS for path in sorted(folder.iterdir()) if path.is_dir()]
 PROJECTS = sorted(path.parent for path in FIXTURES.glob("projects/*/pyproject.toml"))
 OK = re.compile(r"#[ ]ok\b(?!: \w+)")
 
@@ -52,6 +54,17 @@ def test_a_fixture_reports_its_marked_lines(
     write(tmp_path, files)
     assert places(reported(rule)) == marked(files)
     assert not OK.search(files[path.name]), "an `# ok` gives its reason: `# ok: reason`"
+
+
+@pytest.mark.parametrize("path", TREES, ids=shown)
+def test_a_fixture_of_several_files_reports_its_marked_lines(
+    rule: Rule, path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(path, tmp_path / path.name)
+    monkeypatch.chdir(tmp_path / path.name)
+    files = {file.relative_to(path).as_posix(): file.read_text("utf-8") for file in path.rglob("*.py")}
+    assert places(reported(rule)) == marked(files)
+    assert not any(map(OK.search, files.values())), "an `# ok` gives its reason: `# ok: reason`"
 
 
 @pytest.mark.parametrize("path", FILES, ids=shown)

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 _WRAPPERS = frozenset({"Optional", "Annotated", "Union", "Final", "ClassVar", "Required", "NotRequired", "Awaitable"})
 _STREAMS = frozenset({"AsyncIterator", "AsyncGenerator", "Iterator", "Generator", "AsyncIterable", "Iterable"})
 _MAPPINGS = frozenset({"dict", "Dict", "Mapping", "MutableMapping", "defaultdict", "DefaultDict", "OrderedDict"})
+_HOPS = 4
 _LISTS = frozenset({"list", "List", "set", "Set", "tuple", "Tuple", "Sequence", "deque", "frozenset"})
 
 
@@ -31,7 +32,24 @@ def annotation(ev: Evaluator, expr: ast.expr, scope: Scope) -> Iterable[Value]:
     if isinstance(expr, ast.Subscript):
         return _generic(ev, expr, scope)
     if isinstance(expr, ast.Name | ast.Attribute):
-        return [inner for value in ev.values(expr, scope) for inner in _as_type(value)]
+        return [inner for value in ev.values(expr, scope) for inner in _as_type(value)] or _aliased(ev, expr, scope)
+    return ()
+
+
+def _aliased(ev: Evaluator, expr: ast.Name | ast.Attribute, scope: Scope) -> Iterable[Value]:
+    """What a name for a type means: `Service = Annotated[Vendor, Depends(make)]`, here or in another module."""
+    name, owner = dotted(expr), scope
+    for _ in range(_HOPS):
+        rows = owner.lookup(name)
+        if len(rows) != 1:
+            return ()
+        binding, owner = rows[0]
+        if isinstance(binding.value, ast.Subscript | ast.BinOp) and binding.form in ("assign", "annotation"):
+            return ev.annotated(binding.value, owner)
+        found = ev.project.resolve(binding.target, owner.module) if binding.form == "import" else None
+        if found is None or not found[1]:
+            return ()
+        owner, name = found
     return ()
 
 
