@@ -27,9 +27,24 @@ API = "from work import load\n\n\nasync def answer() -> None:\n    load()\n"
 BLOCKS = "import requests\n\n\ndef load() -> None:\n    print(requests.get('https://example.com', timeout=3).ok)\n"
 LOADS = "def load() -> None:\n    print('loaded')\n"
 OTHER = "import httpx\n\nresponse = httpx.get('https://example.com')\n"
-MIXED = "import httpx\nfrom anthropic import AsyncAnthropic\n\nc = AsyncAnthropic(http_client=httpx.AsyncClient(timeout=9))\n"
-PACED = "from aiolimiter import AsyncLimiter\nfrom openai import AsyncOpenAI\n\nc = AsyncOpenAI()\npace = AsyncLimiter(9, 1)\n"
-PACED += "\n\nasync def ask(text: str) -> object:\n    async with pace:\n        return await c.responses.create(input=text)\n"
+MIXED = """\
+import httpx
+from anthropic import AsyncAnthropic
+
+c = AsyncAnthropic(http_client=httpx.AsyncClient(timeout=9))
+"""
+PACED = """\
+from aiolimiter import AsyncLimiter
+from openai import AsyncOpenAI
+
+c = AsyncOpenAI()
+pace = AsyncLimiter(9, 1)
+
+
+async def ask(text: str) -> object:
+    async with pace:
+        return await c.responses.create(input=text)
+"""
 PODS = "kind: Deployment\nmetadata:\n  name: app\nspec:\n  replicas: 3\n"
 
 
@@ -186,7 +201,7 @@ def test_a_file_that_was_just_written_is_read_again(here: Path, monkeypatch: pyt
     run()
     same = trail.state(os.stat("work.py"))
     write(here, {"work.py": BLOCKS.replace("get", "pet")})
-    monkeypatch.setattr("safecall_lint.cache.present.state", lambda status: same)
+    monkeypatch.setattr("safecall_lint.cache.present.state", lambda _: same)
     assert found(run()) == []
 
 
