@@ -11,8 +11,9 @@ from safecall_lint.semantics.model import Function
 from safecall_lint.semantics.policies import RetryPolicy
 from safecall_lint.semantics.retries import RetryLoop
 from safecall_lint.semantics.values import Site
+from safecall_lint.visiting.retry_fixes import paused_handlers, varied_pause, varying_policy
 from safecall_lint.visiting.retrying import RetryVisitor
-from safecall_lint.visiting.visitor import Place
+from safecall_lint.visiting.visitor import Place, Rewrite
 
 _ENOUGH = 2
 
@@ -52,6 +53,7 @@ class RetryWithoutBackoff(RetryVisitor):
             labels=labels,
             help="wait between the attempts, longer each time and by chance: `random.uniform(0, 2**attempt)`",
             strict=not self.semantics.attempts.known(loop),
+            fix=paused_handlers(handlers, loop, self.context),
         )
 
     def _late(self, handler: cst.ExceptHandler) -> bool:
@@ -63,21 +65,24 @@ class RetryWithoutBackoff(RetryVisitor):
         kind = self.semantics.attempts.wait_of(wait, loop.function)
         place = Site(loop.function.module, wait)
         if kind == "fixed":
-            self._same(place, "waits the same before every attempt", [(loop.site, "all callers come back together")])
+            labels: list[tuple[Place, str]] = [(loop.site, "all callers come back together")]
+            self._same(place, labels, varied_pause(wait, False, loop, self.context))
         elif kind == "growing":
-            self._no_jitter(place, [(loop.site, _count(loop.attempts))])
+            fix = varied_pause(wait, True, loop, self.context)
+            self._no_jitter(place, [(loop.site, _count(loop.attempts))], fix)
 
-    def _same(self, place: Place, label: str, labels: list[tuple[Place, str]]) -> None:
+    def _same(self, place: Place, labels: list[tuple[Place, str]], fix: Rewrite | None) -> None:
         self.report(
             place,
             "a constant pause sends every caller back in the same moment",
-            label=label,
+            label="waits the same before every attempt",
             labels=labels,
             help="let the pause grow and vary: `random.uniform(0, 2**attempt)`",
             strict=True,
+            fix=fix,
         )
 
-    def _no_jitter(self, place: Place, labels: list[tuple[Place, str]]) -> None:
+    def _no_jitter(self, place: Place, labels: list[tuple[Place, str]], fix: Rewrite | None = None) -> None:
         self.report(
             place,
             "the pause grows without jitter, so callers come back together",
@@ -86,6 +91,7 @@ class RetryWithoutBackoff(RetryVisitor):
             help="add chance: `random.uniform(0, delay)`",
             severity=Severity.INFO,
             strict=True,
+            fix=fix,
         )
 
     # -- decorators and iterators --------------------------------------------------------------------------------
@@ -97,7 +103,7 @@ class RetryWithoutBackoff(RetryVisitor):
     def on_iterator(self, place: cst.BaseExpression, policy: RetryPolicy) -> None:
         self._policy(place, policy)
 
-    def _policy(self, place: Place, policy: RetryPolicy) -> None:
+    def _policy(self, place: cst.BaseExpression, policy: RetryPolicy) -> None:
         if policy.attempts is not None and policy.attempts <= _ENOUGH:
             return
         if policy.on is not None and not self.semantics.attempts.transient(policy.on):
@@ -107,11 +113,12 @@ class RetryWithoutBackoff(RetryVisitor):
                 place,
                 "the next attempt starts at once: the vendor gets no time to recover",
                 label=f"{_count(policy.attempts)} without a pause",
-                help="state a wait that grows and varies: `wait_random_exponential(max=60)`",
+                help="state a wait that grows and varies: `wait_exponential_jitter(max=60)`",
                 strict=policy.on is None,
+                fix=varying_policy(place, self.context),
             )
         elif policy.wait == "fixed":
-            self._same(place, "waits the same before every attempt", [])
+            self._same(place, [], varying_policy(place, self.context))
         elif policy.wait == "growing":
             self._no_jitter(place, [])
 

@@ -8,8 +8,8 @@ from safecall_lint.semantics.model import Function
 from safecall_lint.semantics.policies import RetryPolicy
 from safecall_lint.semantics.retries import RetryLoop
 from safecall_lint.semantics.values import Site
+from safecall_lint.visiting.retry_fixes import bounded_policy, counted_loop
 from safecall_lint.visiting.retrying import RetryVisitor
-from safecall_lint.visiting.visitor import Place
 
 _PATIENT = ("wait", "until", "poll", "connect", "listen", "watch", "ready", "worker", "consume", "monitor")
 
@@ -52,6 +52,7 @@ class UnboundedRetry(RetryVisitor):
             label="has no other end",
             labels=[(Site(loop.function.module, loop.vendor.node), "is made again after every failure")],
             help="count the attempts and raise the last failure",
+            fix=counted_loop(loop, self.context),
         )
 
     # -- decorators and iterators --------------------------------------------------------------------------------
@@ -64,10 +65,11 @@ class UnboundedRetry(RetryVisitor):
         if policy.endless:
             self._policy(place, policy)
 
-    def _policy(self, place: Place, policy: RetryPolicy) -> None:
+    def _policy(self, place: cst.BaseExpression, policy: RetryPolicy) -> None:
         self.report(
             place,
             "this call is repeated until it succeeds, for as long as that takes",
             label="states no end",
             help="state one: `stop=stop_after_attempt(4)`, `attempts=4` or `max_tries=4`",
+            fix=bounded_policy(place, self.context),
         )
