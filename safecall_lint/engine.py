@@ -14,7 +14,7 @@ from safecall_lint.globs import globs
 from safecall_lint.rulebook import find, rulebook
 from safecall_lint.settings import Profile, Selection, Settings, select
 from safecall_lint.source import Source, SourceError
-from safecall_lint.suppressions import suppressions, unsilenced
+from safecall_lint.suppressions import may_silence, suppressions, unsilenced
 from safecall_lint.test_files import is_test
 from safecall_lint.texts import Known
 from safecall_lint.trail import Trail
@@ -123,9 +123,10 @@ class Linter:
         from safecall_lint.semantics.project import SyntaxProblem
 
         rules, crashes = selection.rules - self._broken, list[Crash]()
+        lenient = frozenset[str]() if may_silence(source) else selection.lenient
         while True:
             try:
-                return visiting.check(source, self.project, rules), crashes
+                return visiting.check(source, self.project, rules, lenient), crashes
             except SyntaxProblem as problem:
                 place = (problem.line, problem.column)
                 return [unreadable(source.path, problem.message, *place, label=PARSER)], crashes

@@ -24,14 +24,15 @@ _HARMLESS = frozenset(
 @dataclass(frozen=True, slots=True)
 class Block:
     """A call or loop in a coroutine that stops the event loop. `node` stands in the coroutine; `end` is the call that
-    blocks; `steps` are the calls of helpers on the way to it, `through` those helpers; `reads` for the `for` loop over
-    a synchronous stream."""
+    blocks; `steps` are the calls of helpers on the way to it, `through` those helpers; `doubtful` when a condition on
+    that way decides whether it is reached; `reads` for the `for` loop over a synchronous stream."""
 
     node: ast.Call | ast.For
     end: Site
     name: str
     steps: tuple[Site, ...] = ()
     through: tuple[Function, ...] = ()
+    doubtful: bool = False
 
     @property
     def reads(self) -> bool:
@@ -43,6 +44,15 @@ class Block:
         return self.name.startswith(("subprocess.", "os."))
 
 
+@dataclass(frozen=True, slots=True)
+class _Step:
+    """A call of a helper."""
+
+    site: Site
+    callee: Function
+    doubtful: bool
+
+
 @dataclass
 class Blocking:
     """Finds what blocks."""
@@ -50,7 +60,7 @@ class Blocking:
     calls: Calls
     _known: dict[Function, list[Block]] = field(default_factory=dict, repr=False)
     _helpers: dict[Function, Block | None] = field(default_factory=dict, repr=False)
-    _insides: dict[Function, tuple[Block | None, list[tuple[Site, Function]]]] = field(default_factory=dict, repr=False)
+    _insides: dict[Function, tuple[Block | None, list[_Step]]] = field(default_factory=dict, repr=False)
 
     def of(self, function: Function) -> list[Block]:
         """What blocks in a coroutine, in source order."""
@@ -69,7 +79,7 @@ class Blocking:
                 continue
             below = next(filter(None, map(self._helper, self._entered(site, function))), None)
             if below:
-                yield Block(site.node, below.end, below.name, below.steps, below.through)
+                yield Block(site.node, below.end, below.name, below.steps, below.through, below.doubtful)
 
     def direct(self, site: CallSite, scope: Scope) -> str:
         """The name of the blocking call that `site` itself is, else ""."""
@@ -117,32 +127,35 @@ class Blocking:
         return self._helpers[start]
 
     def _search(self, start: Function) -> Block | None:
-        queue: list[tuple[Function, tuple[Site, ...], tuple[Function, ...]]] = [(start, (), (start,))]
+        queue: list[tuple[Function, tuple[_Step, ...]]] = [(start, ())]
         seen = {start}
-        for function, steps, through in queue:
+        for function, steps in queue:
             found, edges = self._inside(function)
             if found:
-                return Block(found.node, found.end, found.name, steps, through)
-            for step, callee in edges:
-                if callee not in seen and len(seen) < _LIMIT:
-                    seen.add(callee)
-                    queue.append((callee, (*steps, step), (*through, callee)))
+                doubtful = bool(steps) and (found.doubtful or any(step.doubtful for step in steps))
+                through = (start, *(step.callee for step in steps))
+                return Block(found.node, found.end, found.name, tuple(step.site for step in steps), through, doubtful)
+            for step in edges:
+                if step.callee not in seen and len(seen) < _LIMIT:
+                    seen.add(step.callee)
+                    queue.append((step.callee, (*steps, step)))
         return None
 
-    def _inside(self, function: Function) -> tuple[Block | None, list[tuple[Site, Function]]]:
+    def _inside(self, function: Function) -> tuple[Block | None, list[_Step]]:
         """The first call of a function that blocks by itself, and the helpers that it enters before."""
         if function not in self._insides:
             self._insides[function] = self._look(function)
         return self._insides[function]
 
-    def _look(self, function: Function) -> tuple[Block | None, list[tuple[Site, Function]]]:
-        edges: list[tuple[Site, Function]] = []
+    def _look(self, function: Function) -> tuple[Block | None, list[_Step]]:
+        edges: list[_Step] = []
         for site in function.scan.calls:
             if not _may_block(site) or self.calls.spawned(site):
                 continue
+            here = Site(function.module, site.node)
             if name := self.direct(site, function):
-                return Block(site.node, Site(function.module, site.node), name), edges
-            edges += [(Site(function.module, site.node), callee) for callee in self._entered(site, function)]
+                return Block(site.node, here, name, doubtful=_conditional(site)), edges
+            edges += [_Step(here, callee, _conditional(site)) for callee in self._entered(site, function)]
         return None, edges
 
     # -- streams -------------------------------------------------------------------------------------------------
@@ -180,6 +193,11 @@ def _may_block(site: CallSite) -> bool:
     """A first look at a call, before it is asked what it calls: an awaited one gives the loop back."""
     func = site.node.func
     return not site.awaited and not (isinstance(func, ast.Attribute) and func.attr in _HARMLESS)
+
+
+def _conditional(site: CallSite) -> bool:
+    frames = site.frame.chain() if site.frame else ()
+    return any(isinstance(frame.node, ast.If | ast.Match) and frame.section != "test" for frame in frames)
 
 
 def _runs(callee: Function, site: CallSite) -> bool:

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
-from weakref import WeakSet
+from weakref import WeakSet, WeakValueDictionary
 
 from safecall_lint.declared import Declared
 from safecall_lint.semantics.model import Module
@@ -23,6 +23,7 @@ _HEAVY = 8_000_000
 
 
 _HELD: WeakSet[Project] = WeakSet()
+_SHARED: WeakValueDictionary[str, Module] = WeakValueDictionary()
 
 
 def heavy() -> bool:
@@ -137,8 +138,11 @@ class Project:
         return self._modules[file]
 
     def _made(self, source: Source, file: str) -> Module:
-        module = Module(source, parse(source), file, os.path.basename(file) == "__init__.py")
-        self.weight += len(source.utf8)
+        """The module of a text. Projects share it: what a name is bound to does not hang on settings."""
+        module = _SHARED.get(file)
+        if module is None or module.source.utf8 != source.utf8:
+            module = _SHARED[file] = Module(source, parse(source), file, os.path.basename(file) == "__init__.py")
+            self.weight += len(source.utf8)
         self._modules[file] = module
         return module
 

@@ -27,6 +27,11 @@ class Selection:
         """Whether a strict finding of this rule is shown."""
         return self.strict or name in self.exact
 
+    @property
+    def lenient(self) -> frozenset[str]:
+        """The rules whose strict findings are not shown."""
+        return frozenset() if self.strict else self.rules - self.exact
+
     def without(self, ignored: frozenset[str]) -> Selection:
         """The selection in a file where some rules are off."""
         return replace(self, rules=self.rules - ignored)

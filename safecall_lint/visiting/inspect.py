@@ -22,8 +22,11 @@ if TYPE_CHECKING:
     from safecall_lint.visiting.visitor import Place, Report, Visitor
 
 
-def check(source: Source, project: Project, rules: Collection[str]) -> list[Finding]:
-    """The findings of `rules` (by name) in one file, unsorted, before suppressions and settings.
+def check(
+    source: Source, project: Project, rules: Collection[str], lenient: frozenset[str] = frozenset()
+) -> list[Finding]:
+    """The findings of `rules` (by name) in one file, unsorted, before suppressions and settings. Strict findings of the
+    rules in `lenient` may be missing: nobody is going to see them.
 
     Raises:
         SyntaxProblem: the file does not parse.
@@ -35,7 +38,7 @@ def check(source: Source, project: Project, rules: Collection[str]) -> list[Find
     module = project.open(source)
     wanted = visitors_of(frozenset(rules))
     findings: dict[tuple[Span, str], Finding] = {}
-    for unit, classes in _suspects(module, semantics, wanted):
+    for unit, classes in _suspects(module, semantics, wanted, lenient):
         for finding in _visit(module, unit, semantics, classes):
             findings.setdefault((finding.span, finding.code), finding)
     return list(findings.values())
@@ -49,7 +52,7 @@ def _model(project: Project) -> Semantics:
 
 
 def _suspects(
-    module: Module, semantics: Semantics, wanted: tuple[type[Visitor], ...]
+    module: Module, semantics: Semantics, wanted: tuple[type[Visitor], ...], lenient: frozenset[str]
 ) -> list[tuple[Unit, list[type[Visitor]]]]:
     from safecall_lint.visiting.slices import units
 
@@ -59,7 +62,7 @@ def _suspects(
     for unit, inner in zip(pieces, _inner_scopes(module, pieces), strict=True):
         seen = Marks([unit.scope, *inner], unit.first, unit.last, semantics.evaluator)
         fitting = [wanted[number] for number in seen.fitting(needs)]
-        classes = [cls for cls in fitting if _worth(cls, semantics, inner, unit)]
+        classes = [cls for cls in fitting if _worth(cls, semantics, inner, unit, cls.rule in lenient)]
         if classes:
             found.append((unit, classes))
     return found
@@ -70,9 +73,9 @@ def _needs(wanted: tuple[type[Visitor], ...]) -> Needs:
     return Needs(cls.needs for cls in wanted)
 
 
-def _worth(cls: type[Visitor], semantics: Semantics, scopes: Sequence[Scope], unit: Unit) -> bool:
+def _worth(cls: type[Visitor], semantics: Semantics, scopes: Sequence[Scope], unit: Unit, lenient: bool) -> bool:
     try:
-        return cls.worth(semantics, scopes)
+        return cls.worth(semantics, scopes) and not (lenient and cls.strict_at_most(semantics, scopes))
     except Exception as error:
         raise RuleCrash(cls.rule, unit.first, error) from error
 

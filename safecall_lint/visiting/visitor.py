@@ -78,6 +78,12 @@ class Visitor:
         """
         return True
 
+    @classmethod
+    def strict_at_most(cls, semantics: Semantics, scopes: Sequence[Scope]) -> bool:
+        """Whether all that the rule could report in the piece is for the strict profile only, where the semantic model
+        can tell. It is asked where nobody would see such a report."""
+        return False
+
     @property
     def semantics(self) -> Semantics:
         return self.context.semantics

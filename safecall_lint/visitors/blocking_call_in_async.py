@@ -22,6 +22,11 @@ class BlockingCallInAsync(Visitor):
     def worth(cls, semantics: Semantics, scopes: Sequence[Scope]) -> bool:
         return any(semantics.blocking.of(scope) for scope in scopes if isinstance(scope, Function))
 
+    @classmethod
+    def strict_at_most(cls, semantics: Semantics, scopes: Sequence[Scope]) -> bool:
+        functions = [scope for scope in scopes if isinstance(scope, Function)]
+        return all(_strict(block, one, semantics) for one in functions for block in semantics.blocking.of(one))
+
     def visit_Call(self, node: cst.Call) -> None:
         block = self._found(node)
         if block and block.steps == () and not block.through:
@@ -67,15 +72,14 @@ class BlockingCallInAsync(Visitor):
             if sleeps
             else "await an async client, or hand the call to `asyncio.to_thread`",
             fix=self._awaited_sleep(node) if sleeps else self._threaded(node),
-            strict=self._once(),
+            strict=_once(self._function, self.semantics),
         )
 
     def _helper(self, node: cst.Call, block: Block) -> None:
         once = any(self.semantics.roles.once(function) for function in block.through)
         if once and block.local:
             return
-        started = block.local or once
-        remote = len(block.steps) > 1
+        doubtful = _doubtful(block, self.semantics)
         labels = [*self._where(), *((step, "which calls this") for step in block.steps), (block.end, "blocks here")]
         self.report(
             node,
@@ -85,8 +89,8 @@ class BlockingCallInAsync(Visitor):
             notes=[_ONE_THREAD],
             help="await an async client there, or hand this call to `asyncio.to_thread`",
             fix=self._threaded(node),
-            confidence=Confidence.MEDIUM if started or remote else Confidence.HIGH,
-            strict=started or remote or self._once(),
+            confidence=Confidence.MEDIUM if doubtful else Confidence.HIGH,
+            strict=_strict(block, self._function, self.semantics),
         )
 
     def _reading(self, node: cst.For, block: Block) -> None:
@@ -97,18 +101,17 @@ class BlockingCallInAsync(Visitor):
             labels=[*self._where(), (block.end, f"`{block.name}` opens the stream")],
             notes=[_ONE_THREAD],
             help="read the stream of the async client with `async for`",
-            strict=self._once(),
+            strict=_once(self._function, self.semantics),
         )
 
-    def _where(self) -> list[tuple[cst.CSTNode | Site, str]]:
+    @property
+    def _function(self) -> Function:
         function = self.context.function
         assert function is not None
-        return [(Site(function.module, function.node), "a coroutine")]
+        return function
 
-    def _once(self) -> bool:
-        """Whether the coroutine runs before or after any request is served."""
-        function: Function | None = self.context.function
-        return function is not None and (self.semantics.roles.once(function) or self.semantics.roles.test(function))
+    def _where(self) -> list[tuple[cst.CSTNode | Site, str]]:
+        return [(Site(self._function.module, self._function.node), "a coroutine")]
 
     # -- fixes ---------------------------------------------------------------------------------------------------
 
@@ -142,3 +145,19 @@ class BlockingCallInAsync(Visitor):
             awaited = awaited.with_changes(lpar=[cst.LeftParen()], rpar=[cst.RightParen()])
         risk = "other tasks run while it waits, and the callee then runs in another thread"
         return Rewrite(title, Safety.UNSAFE, {node: awaited}, imports=imports, risk=risk)
+
+
+def _strict(block: Block, function: Function, semantics: Semantics) -> bool:
+    """Whether only the strict profile is to hear of it."""
+    return _once(function, semantics) or (bool(block.through) and not block.reads and _doubtful(block, semantics))
+
+
+def _once(function: Function, semantics: Semantics) -> bool:
+    """Whether the coroutine runs before or after any request is served."""
+    return semantics.roles.once(function) or semantics.roles.test(function)
+
+
+def _doubtful(block: Block, semantics: Semantics) -> bool:
+    """Whether a helper may block rarely or not at all: it starts something, a condition decides, or it is far away."""
+    started = block.local or any(semantics.roles.once(helper) for helper in block.through)
+    return started or len(block.steps) > 1 or block.doubtful
