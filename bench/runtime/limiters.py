@@ -8,17 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import statistics
-import sys
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any
 
-from aiolimiter import AsyncLimiter
-from limits import RateLimitItemPerMinute
-from limits.aio.storage import MemoryStorage
-from limits.aio.strategies import MovingWindowRateLimiter
-from pyrate_limiter import Limiter
-from pyrate_limiter import Rate as PyrateRate
-from throttled.asyncio import Throttled, rate_limiter
+from table import row
 
 from safecall_lint.runtime import CallPolicy, Rate
 from safecall_lint.runtime._quota import Quota
@@ -42,20 +36,31 @@ def ours() -> Take:
 
 
 def with_aiolimiter() -> Take:
+    from aiolimiter import AsyncLimiter
+
     return AsyncLimiter(PLENTY, 60).acquire
 
 
 def with_limits() -> Take:
+    from limits import RateLimitItemPerMinute
+    from limits.aio.storage import MemoryStorage
+    from limits.aio.strategies import MovingWindowRateLimiter
+
     strategy, item = MovingWindowRateLimiter(MemoryStorage()), RateLimitItemPerMinute(PLENTY)
     return lambda: strategy.hit(item, "v")
 
 
 def with_throttled() -> Take:
+    from throttled.asyncio import Throttled, rate_limiter
+
     throttle = Throttled(key="v", quota=rate_limiter.per_min(PLENTY))
     return throttle.limit
 
 
 def with_pyrate() -> Take:
+    from pyrate_limiter import Limiter
+    from pyrate_limiter import Rate as PyrateRate
+
     limiter = Limiter(PyrateRate(PLENTY, 60_000))
     return lambda: limiter.try_acquire_async("v")
 
@@ -72,7 +77,8 @@ async def speed(make: Callable[[], Take]) -> float:
 
 
 def print_speed() -> None:
-    print(f"us of CPU for one admission, median of {ROUNDS} rounds of {CALLS}, Python {sys.version.split()[0]}\n")
+    print("## Rates\n")
+    print(f"us of CPU for one admission, median of {ROUNDS} rounds of {CALLS} (`limiters.py`):\n")
     print("| | us | thousand a second |\n|---|---|---|")
     contenders = {
         "safecall_lint.runtime": ours,
@@ -82,8 +88,12 @@ def print_speed() -> None:
         "pyrate-limiter, in memory": with_pyrate,
     }
     for name, make in contenders.items():
-        each = asyncio.run(speed(make))
-        print(f"| {name} | {each:.2f} | {1000 / each:.0f} |", flush=True)
+        row(name, lambda make=make: speed_cells(make))  # type: ignore[misc]
+
+
+def speed_cells(make: Callable[[], Take]) -> str:
+    each = asyncio.run(speed(make))
+    return f"{each:.2f} | {1000 / each:.0f}"
 
 
 def most_in_a_window(times: list[float], per: float) -> int:
@@ -101,14 +111,16 @@ async def flood(send: Callable[[Callable[[], Awaitable[None]]], Awaitable[object
 
 
 def print_windows() -> None:
-    print("\n60 per 60 s, 300 callers at once, virtual time\n")
-    print("| | most in any 60 s | after 300 s, all sent |\n|---|---|---|")
+    print("\n60 per 60 s, 300 callers at once, virtual time:\n")
+    print("| | most in any 60 s | all sent |\n|---|---|---|")
 
     async def with_us() -> list[float]:
         policy = CallPolicy("v", rate=Rate(60, per=60), queue_timeout=900, deadline=900, max_queue=1000)
         return await flood(policy.call, 300)
 
     async def with_leaky_bucket() -> list[float]:
+        from aiolimiter import AsyncLimiter
+
         limiter = AsyncLimiter(60, 60)
 
         async def send(sent: Callable[[], Awaitable[None]]) -> None:
@@ -117,13 +129,16 @@ def print_windows() -> None:
 
         return await flood(send, 300)
 
-    for name, scenario in {"safecall_lint.runtime": with_us, "aiolimiter": with_leaky_bucket}.items():
+    def window_cells(scenario: Callable[[], Coroutine[Any, Any, list[float]]]) -> str:
         times = run(scenario())
-        print(f"| {name} | {most_in_a_window(times, 60)} | at {max(times):.0f} s |")
+        return f"{most_in_a_window(times, 60)} | at {max(times):.0f} s"
+
+    for name, scenario in {"safecall_lint.runtime": with_us, "aiolimiter": with_leaky_bucket}.items():
+        row(name, lambda scenario=scenario: window_cells(scenario))  # type: ignore[misc]
 
 
 def print_starvation() -> None:
-    print("\n100 tokens per 1 s; one call of 50 comes after 100 calls of 1 and before 160 more each second, for 8 s\n")
+    print("\n100 tokens per 1 s; one call of 50 comes after 100 calls of 1 and before 160 more each second, for 8 s:\n")
     print("| | the call of 50 waited |\n|---|---|")
 
     async def waited(acquire: Callable[[float], Awaitable[object]]) -> float:
@@ -152,10 +167,12 @@ def print_starvation() -> None:
         return await waited(acquire)
 
     async def with_leaky_bucket() -> float:
+        from aiolimiter import AsyncLimiter
+
         return await waited(AsyncLimiter(100, 1).acquire)
 
-    print(f"| safecall_lint.runtime | {asyncio.run(with_us()):.1f} s |")
-    print(f"| aiolimiter | {asyncio.run(with_leaky_bucket()):.1f} s, and it had not passed at 8 s |")
+    row("safecall_lint.runtime", lambda: f"{asyncio.run(with_us()):.1f} s")
+    row("aiolimiter", lambda: f"{asyncio.run(with_leaky_bucket()):.1f} s, of 8 s")
 
 
 def main() -> None:

@@ -8,21 +8,21 @@ from __future__ import annotations
 
 import asyncio
 import random
-import sys
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
+from types import ModuleType
+from typing import Any
 
-import tenacity
-from aiobreaker import CircuitBreaker as AioBreaker
-from interlock import CircuitBreaker as InterlockBreaker
-from interlock import Config as InterlockConfig
-from purgatory import AsyncCircuitBreakerFactory
+import httpx
+import httpx2
+from table import row
 
 from safecall_lint.runtime import CallPolicy, CircuitBreaker, Retry
-from safecall_lint.runtime.testing import VirtualClock, run
+from safecall_lint.runtime.testing import Vendor, VirtualClock, reply, run
 
 USERS_PER_SECOND = 100
+WIRE_USERS_PER_SECOND = 20
 OUTAGE = 60.0
 
 Call = Callable[[], Awaitable[object]]
@@ -55,6 +55,8 @@ def ours_without_breaker(vendor: Call) -> Call:
 
 
 def three_attempts(vendor: Call) -> Call:
+    import tenacity
+
     random.seed(1)
     wait = tenacity.wait_random_exponential(0.5, 20)
     return tenacity.retry(stop=tenacity.stop_after_attempt(3), wait=wait, reraise=True)(vendor)
@@ -77,7 +79,8 @@ async def users(call: Call, vendor: Service) -> tuple[float, int]:
 
 
 def print_amplification() -> None:
-    print(f"60 s of outage under {USERS_PER_SECOND} users a second, Python {sys.version.split()[0]}\n")
+    print("## Outage\n")
+    print(f"60 s of outage under {USERS_PER_SECOND} users a second, virtual time (`outage.py`):\n")
     print("| | vendor requests for each user request | most arrivals in 100 ms afterwards |\n|---|---|---|")
     contenders = {
         "safecall_lint.runtime": ours,
@@ -86,9 +89,37 @@ def print_amplification() -> None:
         "tenacity, 3 attempts around an SDK's 3": three_times_three,
     }
     for name, make in contenders.items():
-        vendor = Service()
-        ratio, most = run(users(make(vendor), vendor))
-        print(f"| {name} | {ratio:.2f} | {most} |", flush=True)
+        row(name, lambda make=make: amplification(make))  # type: ignore[misc]
+
+
+def amplification(make: Callable[[Call], Call]) -> str:
+    vendor = Service()
+    ratio, most = run(users(make(vendor), vendor))
+    return f"{ratio:.2f} | {most}"
+
+
+async def over_the_wire(http: ModuleType, *, breaker: bool) -> float:
+    """The same through a client and real sockets, with a fifth of the users: requests for each user request."""
+    async with Vendor() as vendor:
+        vendor.on("/", reply(503))
+        policy = CallPolicy("v", clock=VirtualClock(), **({} if breaker else {"breaker": None}))  # type: ignore[arg-type]
+        client: Any = policy.client(http.__name__, base_url=vendor.url)  # type: ignore[call-overload]
+        async with client:
+            calls = []
+            for _ in range(int(OUTAGE * WIRE_USERS_PER_SECOND)):
+                calls.append(asyncio.ensure_future(client.get("/")))
+                await asyncio.sleep(1 / WIRE_USERS_PER_SECOND)
+            during = len(vendor.traffic.requests)
+            await asyncio.gather(*calls, return_exceptions=True)
+        return during / (OUTAGE * WIRE_USERS_PER_SECOND)
+
+
+def print_over_the_wire() -> None:
+    print(f"\nThe same over the wire, {WIRE_USERS_PER_SECOND} users a second, the vendor answers 503:\n")
+    print("| | vendor requests for each user request | circuit breaker off |\n|---|---|---|")
+    for http in (httpx, httpx2):
+        cells = [f"{run(over_the_wire(http, breaker=breaker)):.2f}" for breaker in (True, False)]
+        print(f"| safecall_lint.runtime, {http.__name__} | {' | '.join(cells)} |", flush=True)
 
 
 async def probes_of(call: Callable[[Call], Awaitable[object]], wait: float) -> int:
@@ -134,40 +165,53 @@ async def recovery_of(call: Callable[[Call], Awaitable[object]], wait: float) ->
     return float("inf")
 
 
-def breakers() -> dict[str, Callable[[Call], Awaitable[object]]]:
-    policy = CallPolicy(
-        "v", max_concurrency=100, retry=Retry(attempts=1), breaker=CircuitBreaker(open_for=5), clock=VirtualClock()
-    )
+def ours_with_breaker() -> Callable[[Call], Awaitable[object]]:
+    breaker = CircuitBreaker(open_for=5)
+    return CallPolicy("v", max_concurrency=100, retry=Retry(attempts=1), breaker=breaker, clock=VirtualClock()).call
+
+
+def with_purgatory() -> Callable[[Call], Awaitable[object]]:
+    from purgatory import AsyncCircuitBreakerFactory
+
     factory = AsyncCircuitBreakerFactory(default_threshold=5, default_ttl=5)
-    aio = AioBreaker(fail_max=5, timeout_duration=timedelta(seconds=0.05))
-    interlock = InterlockBreaker(name="v", config=InterlockConfig(wait_duration_in_open=2.0, max_concurrent_probes=3))
 
     async def purgatory(send: Call) -> object:
         async with await factory.get_breaker("v"):
             return await send()
 
-    async def aiobreaker(send: Call) -> object:
-        return await aio.call_async(send)
+    return purgatory
 
-    async def locked(send: Call) -> object:
-        return await interlock.call(send)
 
-    return {"safecall_lint.runtime": policy.call, "purgatory": purgatory, "aiobreaker": aiobreaker, "interlock": locked}
+def with_aiobreaker() -> Callable[[Call], Awaitable[object]]:
+    from aiobreaker import CircuitBreaker as AioBreaker
+
+    breaker = AioBreaker(fail_max=5, timeout_duration=timedelta(seconds=0.05))
+    return breaker.call_async  # type: ignore[no-any-return]
+
+
+def with_interlock() -> Callable[[Call], Awaitable[object]]:
+    from interlock import CircuitBreaker as InterlockBreaker
+    from interlock import Config
+
+    breaker = InterlockBreaker(name="v", config=Config(wait_duration_in_open=2.0, max_concurrent_probes=3))
+    return breaker.call
 
 
 def print_probes() -> None:
-    print("\n50 callers at half-open, one process; real time for the peers, whose clocks are not the loop's\n")
+    """Real time for the peers, whose clocks are not the loop's."""
+    print("\n50 callers at half-open, one process:\n")
     print("| | reached the vendor |\n|---|---|")
-    waits = {"safecall_lint.runtime": 5.0, "purgatory": 5.1, "aiobreaker": 0.1, "interlock": 2.1}
-    for name, wait in waits.items():
-        drive = run if name == "safecall_lint.runtime" else asyncio.run
-        print(f"| {name} | {drive(probes_of(breakers()[name], wait))} of 50 |", flush=True)
-    recovered = run(recovery_of(breakers()["safecall_lint.runtime"], 5.0))
-    print(f"\nsafecall_lint.runtime, three probes cancelled at half-open: the next call passed after {recovered:.0f} s")
+    row("safecall_lint.runtime", lambda: f"{run(probes_of(ours_with_breaker(), 5.0))} of 50")
+    row("interlock", lambda: f"{asyncio.run(probes_of(with_interlock(), 2.1))} of 50")
+    row("purgatory", lambda: f"{asyncio.run(probes_of(with_purgatory(), 5.1))} of 50")
+    row("aiobreaker", lambda: f"{asyncio.run(probes_of(with_aiobreaker(), 0.1))} of 50")
+    recovered = run(recovery_of(ours_with_breaker(), 5.0))
+    print(f"\nAfter three probes were cancelled at half-open, the next call passed after {recovered:.0f} s.")
 
 
 def main() -> None:
     print_amplification()
+    print_over_the_wire()
     print_probes()
 
 

@@ -8,16 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import statistics
-import sys
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from types import ModuleType
+from typing import Any
 
-import pyresilience
-import tenacity
-from aiolimiter import AsyncLimiter
-from interlock import CircuitBreaker as InterlockBreaker
-from interlock import Pipeline
-from purgatory import AsyncCircuitBreakerFactory
+import httpx
+import httpx2
+from table import row
 
 from safecall_lint.runtime import CallPolicy, Rate
 
@@ -39,6 +37,10 @@ def ours(rate: Rate | None) -> Call:
 
 def hand_stacked() -> Call:
     """Retry > deadline > purgatory > queue timeout > aiolimiter > semaphore > call timeout, as teams stack them."""
+    import tenacity
+    from aiolimiter import AsyncLimiter
+    from purgatory import AsyncCircuitBreakerFactory
+
     slots = asyncio.Semaphore(50)
     rate = AsyncLimiter(PLENTY, 60)
     breakers = AsyncCircuitBreakerFactory(default_threshold=5, default_ttl=30)
@@ -69,6 +71,8 @@ def nest_by_hand() -> Call:
 
 
 def with_pyresilience() -> Call:
+    import pyresilience
+
     return pyresilience.resilient(  # type: ignore[no-any-return]
         retry=pyresilience.RetryConfig(max_attempts=3),
         timeout=pyresilience.TimeoutConfig(seconds=30),
@@ -78,6 +82,9 @@ def with_pyresilience() -> Call:
 
 
 def with_interlock() -> Call:
+    from interlock import CircuitBreaker as InterlockBreaker
+    from interlock import Pipeline
+
     builder = Pipeline.builder().retry(attempts=3).circuit_breaker(InterlockBreaker(name="v"))
     pipeline = builder.bulkhead(50, max_wait=30).timeout(30.0).build()
     return pipeline(vendor)  # type: ignore[no-any-return]
@@ -119,12 +126,44 @@ async def measure(make: Callable[[], Call], tasks: int) -> float:
     return statistics.median(times)
 
 
+def cells(make: Callable[[], Call]) -> str:
+    return " | ".join(f"{asyncio.run(measure(make, tasks)):.1f}" for tasks in (1, 50, 500, 2000))
+
+
+async def request_cost(http: ModuleType, *, with_policy: bool) -> float:
+    """One POST through a client, without a network: the transport below answers at once, with a body to be read."""
+
+    class Answer(http.AsyncByteStream):  # type: ignore[name-defined,misc]
+        async def __aiter__(self) -> AsyncIterator[bytes]:
+            yield b"{}"
+
+    class Network(http.AsyncBaseTransport):  # type: ignore[name-defined,misc]
+        async def handle_async_request(self, request: Any) -> Any:
+            return http.Response(200, stream=Answer())
+
+    transport = Network()
+    if with_policy:
+        policy = CallPolicy("v", max_concurrency=50, rate=Rate(PLENTY, per=60))
+        transport = policy.transport(http.__name__, inner=transport)  # type: ignore[call-overload]
+    async with http.AsyncClient(transport=transport) as client:
+        return await measure(lambda: lambda: client.post("http://v/", json={"prompt": "hello"}), 1)
+
+
+def print_requests() -> None:
+    print(f"\nus of CPU for one POST through a client, no network, median of {ROUNDS} rounds of {CALLS}:\n")
+    print("| | bare client | with every layer and the rate | more |\n|---|---|---|---|")
+    for http in (httpx, httpx2):
+        bare, ours = (asyncio.run(request_cost(http, with_policy=with_policy)) for with_policy in (False, True))
+        print(f"| {http.__name__} | {bare:.1f} | {ours:.1f} | {ours - bare:.1f} |", flush=True)
+
+
 def main() -> None:
-    print(f"us of CPU for one call, median of {ROUNDS} rounds of {CALLS} calls, Python {sys.version.split()[0]}\n")
+    print("## All layers around one call\n")
+    print(f"us of CPU for one call, median of {ROUNDS} rounds of {CALLS} calls (`overhead.py`):\n")
     print("| | one at a time | 50 tasks | 500 tasks | 2000 tasks |\n|---|---|---|---|---|")
     for name, make in CONTENDERS.items():
-        cells = [f"{asyncio.run(measure(make, tasks)):.1f}" for tasks in (1, 50, 500, 2000)]
-        print(f"| {name} | {' | '.join(cells)} |", flush=True)
+        row(name, lambda make=make: cells(make))  # type: ignore[misc]
+    print_requests()
 
 
 if __name__ == "__main__":

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import random
-import sys
 from types import ModuleType
 from typing import Any
 
@@ -80,8 +79,11 @@ async def scenario(make: Any, http: ModuleType, trouble: Any) -> str:
 
 
 def main() -> None:
-    versions = f"httpx {httpx.__version__}, httpx2 {httpx2.__version__}, Python {sys.version.split()[0]}"
-    print(f"usable slots afterwards, {versions}\n")
+    print("## Recovery\n")
+    print(
+        "Ten connections; usable slots after 2000 cancelled requests, and after an outage of 4 s under 200 impatient"
+        " callers (`recovery.py`):\n"
+    )
     print("| | cancellation storm | outage |\n|---|---|---|")
     for name, make in {"bare client": bare, "safecall_lint.runtime": ours}.items():
         for http in (httpx, httpx2):

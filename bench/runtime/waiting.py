@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 import gc
 import statistics
-import sys
 import time
 import tracemalloc
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any
 
 import httpx
-from aiolimiter import AsyncLimiter
+from table import row
 
 from safecall_lint.runtime import CallPolicy, Rate
 from safecall_lint.runtime.testing import Vendor, reply
@@ -78,7 +78,7 @@ async def through(acquire: Callable[[], Awaitable[object]], waiters: int) -> flo
 
 
 def print_through() -> None:
-    print("\n100 waiters at 20 a second (1200 per 60 s, bursts of 1), real time, median of 3\n")
+    print("\n100 waiters at 20 a second (1200 per 60 s, bursts of 1), real time, median of 3:\n")
     print("| | seconds | over the ideal of 99 gaps of 50 ms |\n|---|---|---|")
 
     async def with_us() -> float:
@@ -86,15 +86,22 @@ def print_through() -> None:
         return await through(lambda: policy.call(asyncio.sleep, 0), 100)
 
     async def with_leaky_bucket() -> float:
+        from aiolimiter import AsyncLimiter
+
         return await through(AsyncLimiter(1, 0.05).acquire, 100)
 
     for name, scenario in {"safecall_lint.runtime": with_us, "aiolimiter": with_leaky_bucket}.items():
-        seconds = statistics.median(asyncio.run(scenario()) for _ in range(3))
-        print(f"| {name} | {seconds:.2f} | {seconds / 4.95 - 1:.1%} |", flush=True)
+        row(name, lambda scenario=scenario: through_cells(scenario))  # type: ignore[misc]
+
+
+def through_cells(scenario: Callable[[], Coroutine[Any, Any, float]]) -> str:
+    seconds = statistics.median(asyncio.run(scenario()) for _ in range(3))
+    return f"{seconds:.2f} | {seconds / 4.95 - 1:.1%}"
 
 
 def main() -> None:
-    print(f"bytes for each of {WAITERS} waiting calls, its task included, Python {sys.version.split()[0]}\n")
+    print("## Waiting\n")
+    print(f"Bytes for each of {WAITERS} waiting calls, its task included (`waiting.py`):\n")
     print("| waiting for | bytes |\n|---|---|")
     contenders = {
         "a slot of safecall_lint.runtime, all layers": ours,

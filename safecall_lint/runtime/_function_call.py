@@ -16,7 +16,7 @@ T = TypeVar("T")
 class FunctionCall(Generic[T]):
     """An attempt that awaits a coroutine function."""
 
-    __slots__ = ("_args", "_function", "_kwargs")
+    __slots__ = ("_args", "_failure", "_function", "_kwargs")
 
     keeps_slot = False
     can_resend = True
@@ -25,15 +25,19 @@ class FunctionCall(Generic[T]):
         self._function = function
         self._args = args
         self._kwargs = kwargs
+        self._failure: Failure | None = None
 
     async def send(self, slot: Slot) -> T:
         result = await self._function(*self._args, **self._kwargs)
         if _failure.is_response(result):
             slot.heed(result.headers)
+            self._failure = _failure.of_response(result)
+        else:
+            self._failure = None
         return result
 
     def judge(self, result: T) -> Failure | None:
-        return _failure.of_response(result) if _failure.is_response(result) else None
+        return self._failure
 
     def explain(self, error: Exception) -> Failure:
         return _failure.of_error(error)

@@ -49,8 +49,9 @@ class Pace:
             recent = now < self._until + _MEMORY
             self._quickest, self._next_quickest = self._next_quickest if recent else _NEVER, _NEVER
             self._until = now + _MEMORY
-        self._quickest = min(self._quickest, took)
-        self._next_quickest = min(self._next_quickest, took)
+        if took < self._next_quickest:
+            self._next_quickest = took
+            self._quickest = min(self._quickest, took)
 
     def quickest(self, now: float) -> float:
         """Return the shortest time of a good answer in the last 30 to 90 s; 0 where there was none."""

@@ -19,13 +19,14 @@ class Reading(Generic[T]):
         watchdog: the limits.
         late: makes the exception for a limit that was broken.
         first: chunks that were read already, to begin with.
+        on_first: called when `source` gives its first chunk, or None.
 
     Attributes:
         error: what ended the stream before its end, or None.
         finished: whether the source came to its end.
     """
 
-    __slots__ = ("_first", "_late", "_source", "_watchdog", "error", "finished")
+    __slots__ = ("_first", "_late", "_on_first", "_source", "_watchdog", "error", "finished")
 
     def __init__(
         self,
@@ -33,8 +34,10 @@ class Reading(Generic[T]):
         watchdog: Watchdog,
         late: Callable[[StreamPhase | None], Exception],
         first: Iterable[T] = (),
+        on_first: Callable[[], None] | None = None,
     ) -> None:
         self._first = first
+        self._on_first = on_first
         self._source = source
         self._watchdog = watchdog
         self._late = late
@@ -52,7 +55,7 @@ class Reading(Generic[T]):
         What the loop does for each chunk is written out, not called: it is most of what a stream costs.
         """
         watchdog = self._watchdog
-        time, current_task = watchdog.time, watchdog.current_task
+        time, current_task, on_first = watchdog.time, watchdog.current_task, self._on_first
         try:
             for chunk in self._first:
                 watchdog.chunks += 1
@@ -61,6 +64,9 @@ class Reading(Generic[T]):
             async for chunk in self._source:
                 watchdog.task = None
                 watchdog.chunks += 1
+                if on_first is not None:
+                    on_first()
+                    on_first = None
                 yield chunk
                 watchdog.since = time()
                 watchdog.task = current_task()

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
-from contextlib import aclosing
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 from .. import _failure
@@ -46,18 +45,12 @@ class Body:
         self._failure = failure
         self._closed = closed
         self._took = slot.age()
-        self._reading: Reading[bytes] = Reading(stream, Watchdog(limits, slot.time, at), late)
+        on_first = None if report is None else lambda: report.first_chunk(slot.age())
+        self._reading: Reading[bytes] = Reading(stream, Watchdog(limits, slot.time, at), late, on_first=on_first)
 
     def __aiter__(self) -> AsyncIterator[bytes]:
         """Read the body, once."""
-        return self._reading.all() if self._report is None else self._reported(self._report)
-
-    async def _reported(self, report: StreamReport) -> AsyncGenerator[bytes, None]:
-        async with aclosing(self._reading.all()) as chunks:
-            async for chunk in chunks:
-                if self._reading.chunks == 1:
-                    report.first_chunk(self._slot.age())
-                yield chunk
+        return self._reading.all()
 
     async def aclose(self) -> None:
         """Close the stream and give the slot back."""
