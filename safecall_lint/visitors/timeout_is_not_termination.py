@@ -9,16 +9,18 @@ from dataclasses import replace
 
 import libcst as cst
 
+from safecall_lint.finding import Safety
 from safecall_lint.semantics.calls import VendorCall
 from safecall_lint.semantics.deadlines import Deadline
 from safecall_lint.semantics.model import Function
 from safecall_lint.semantics.raising import TIMEOUT
 from safecall_lint.semantics.scan import CallSite, Frame
 from safecall_lint.semantics.values import Constant, FunctionValue, Instance, Site
-from safecall_lint.visiting.visitor import Visitor
+from safecall_lint.visiting.visitor import Rewrite, Visitor
 
 _THREAD = "the thread runs on until the vendor answers, and keeps its place in the pool"
 _LONG = 60.0
+_MARGIN = 2.0
 _STREAM = "on HTTP/2 cancelling resets no stream, so the vendor goes on with the work"
 
 
@@ -40,11 +42,11 @@ class TimeoutIsNotTermination(Visitor):
     def _judge(self, limit: Deadline, site: CallSite, function: Function) -> bool:
         vendor = self._in_a_thread(site, function)
         if vendor is not None and self.semantics.deadlines.own(vendor) == math.inf:
-            self._tell(limit, site, function, _THREAD)
+            self._tell(limit, site, function, _THREAD, vendor)
             return True
         direct = self.semantics.calls.vendor(site.node, function)
         if direct and self._http2(direct) and self.semantics.deadlines.own(direct) == math.inf:
-            self._tell(limit, site, function, _STREAM)
+            self._tell(limit, site, function, _STREAM, direct)
             return True
         return False
 
@@ -119,7 +121,7 @@ class TimeoutIsNotTermination(Visitor):
             for item in client.call.keywords
         )
 
-    def _tell(self, limit: Deadline, site: CallSite, function: Function, why: str) -> None:
+    def _tell(self, limit: Deadline, site: CallSite, function: Function, why: str, vendor: VendorCall) -> None:
         self.report(
             limit.site,
             "this timeout gives up on the call but does not end it",
@@ -127,7 +129,27 @@ class TimeoutIsNotTermination(Visitor):
             labels=[(Site(function.module, site.node), "has no timeout of its own")],
             notes=(why,),
             help="give the client a timeout of its own, shorter than this one",
+            fix=self._fix(limit, site, vendor),
         )
+
+    def _fix(self, limit: Deadline, site: CallSite, vendor: VendorCall) -> Rewrite | None:
+        """A timeout of the call's own, where its text or that of its `to_thread` is in this file."""
+        name = vendor.fact.call_timeout or ("" if vendor.client else vendor.fact.timeout_keyword)
+        own = any(item.node is vendor.node for item in vendor.scope.scan.calls)
+        call = vendor.node if own else site.node
+        if not name or not limit.seconds or vendor.scope.module is not self.context.module:
+            return None
+        if not own and self.semantics.calls.kind(call, self.context.scope) != "executor":
+            return None
+        text = ast.get_source_segment(self.context.module.source.text, call)
+        if text is None or "#" in text or any(item.arg in (None, name) for item in call.keywords):
+            return None
+        inner = text[:-1].rstrip().removesuffix(",")
+        seconds = limit.seconds - 1 if limit.seconds > _MARGIN else limit.seconds / 2
+        code = f"{inner}{'' if inner.endswith('(') else ', '}{name}={seconds:g})"
+        sites = [(Site(self.context.module, call), code)]
+        risk = "an answer that pauses for longer is an error now"
+        return Rewrite(f"end the call itself: `{name}={seconds:g}`", Safety.UNSAFE, sites=sites, risk=risk)
 
 
 def _chain(frame: Frame | None) -> Iterable[Frame]:
