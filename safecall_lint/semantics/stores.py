@@ -3,12 +3,30 @@
 from __future__ import annotations
 
 import ast
+import re
+from collections.abc import Iterator
+from typing import Final
 
 from safecall_lint.knowledge import Fact
 from safecall_lint.semantics.calls import has_unpacking, keyword_or_position
 from safecall_lint.semantics.evaluate import Evaluator
-from safecall_lint.semantics.model import Scope
+from safecall_lint.semantics.model import Class, Scope
 from safecall_lint.semantics.values import Constant, Container, Value
+
+_STORES: Final = re.compile(r"redis|memcache|valkey|sqlalchemy", re.IGNORECASE)
+
+
+def stored(cls: Class, evaluator: Evaluator) -> bool:
+    """Whether a class of the project speaks of a store that other processes see: in its own code or that of its
+    bases, or by a name of its module that such a store is bound to."""
+    return any(_STORES.search(text) for level in evaluator.lineage(cls) for text in _texts(level))
+
+
+def _texts(cls: Class) -> Iterator[str]:
+    yield ast.unparse(cls.node)
+    for name in {node.id for node in ast.walk(cls.node) if isinstance(node, ast.Name)}:
+        for binding, _ in cls.module.lookup(name):
+            yield binding.target or ast.unparse(binding.value or ast.Constant(None))
 
 
 def in_memory(call: ast.Call, scope: Scope, fact: Fact, evaluator: Evaluator) -> bool:

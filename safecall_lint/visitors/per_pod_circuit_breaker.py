@@ -10,11 +10,9 @@ from safecall_lint.knowledge import Fact
 from safecall_lint.semantics.calls import argument
 from safecall_lint.semantics.deployment import Processes
 from safecall_lint.semantics.model import Class, Function
-from safecall_lint.semantics.stores import in_memory
+from safecall_lint.semantics.stores import in_memory, stored
 from safecall_lint.semantics.values import ClassValue
 from safecall_lint.visiting.visitor import Visitor
-
-_STORES = (b"redis", b"memcache", b"valkey", b"sqlalchemy")
 
 
 class PerPodCircuitBreaker(Visitor):
@@ -51,8 +49,8 @@ class PerPodCircuitBreaker(Visitor):
         """Whether the call makes a breaker of the project: a class of that name that counts failures, or holds such."""
         for value in self.semantics.evaluator.values(call.func, self.context.scope):
             if isinstance(value, ClassValue) and "breaker" in value.cls.name.lower():
-                stored = any(word in value.cls.module.source.utf8.lower() for word in _STORES)
-                return not stored and (_counts(value.cls) or any(map(_counts, self._made_by(value.cls))))
+                shared = stored(value.cls, self.semantics.evaluator)
+                return not shared and (_counts(value.cls) or any(map(_counts, self._made_by(value.cls))))
         return False
 
     def _made_by(self, cls: Class) -> list[Class]:

@@ -9,11 +9,10 @@ import libcst as cst
 from safecall_lint.semantics.calls import argument
 from safecall_lint.semantics.deployment import Processes
 from safecall_lint.semantics.model import Function
-from safecall_lint.semantics.stores import in_memory
+from safecall_lint.semantics.stores import in_memory, stored
 from safecall_lint.semantics.values import Instance, Object
 from safecall_lint.visiting.visitor import Visitor
 
-_STORES = (b"redis", b"memcache", b"valkey")
 _OWN = "a limiter in memory knows only the calls of its own process"
 
 
@@ -82,7 +81,7 @@ class PerPodRateLimiter(Visitor):
     def _is_shared(self, value: Instance | Object) -> bool:
         """Whether a limiter keeps its count where other processes see it."""
         if isinstance(value, Object):
-            return any(word in value.cls.module.source.utf8.lower() for word in _STORES)
+            return stored(value.cls, self.semantics.evaluator)
         fact = self.semantics.evaluator.fact(value)
         if fact is None or value.call is None or value.scope is None:
             return False
