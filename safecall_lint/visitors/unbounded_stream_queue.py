@@ -53,8 +53,8 @@ class UnboundedStreamQueue(Visitor):
 
     def _queue(self, node: cst.Call) -> None:
         ends = self._ends(node)
-        puts = [row for row in ends.puts if not self._prefills(row)]
-        if ends.watched or (ends.puts and not puts):
+        puts = [row for row in ends.puts if not self._prefills(row) and not _comes_back(row)]
+        if ends.watched or (ends.puts and not puts) or any(map(self._lays_out, ends.puts)):
             return
         if not puts and not ends.gets and self._handed_on() < 2:
             return
@@ -144,6 +144,11 @@ class UnboundedStreamQueue(Visitor):
                 return all(node.value is site.node for node in awaited)
         return not in_loop(site.frame)
 
+    def _lays_out(self, row: Row) -> bool:
+        """Whether a put goes through all that the queue is to hold, as that of a pool: what else is put comes back."""
+        chain = row[0].frame.chain() if row[0].frame else ()
+        return self._prefills(row) and any(isinstance(frame.node, ast.For) for frame in chain)
+
     def _bounded(self, node: cst.Call, puts: list[Row], gets: list[Row]) -> Rewrite | None:
         """A bound, where every producer waits for its turn and no function stands at both ends."""
         waits = all(site.awaited and isinstance(site.node.func, ast.Attribute) for site, _ in puts)
@@ -153,6 +158,16 @@ class UnboundedStreamQueue(Visitor):
             return None
         changed = with_keyword(node, "maxsize", _BOUND)
         return Rewrite("let the producer wait once a hundred items are queued", Safety.SAFE, {node: changed})
+
+
+def _comes_back(row: Row) -> bool:
+    """Whether a put gives back what was taken out, because the work on it failed; the failure itself is news."""
+    site, _ = row
+    given = site.node.args[0] if site.node.args else None
+    for frame in site.frame.chain() if site.frame else ():
+        if frame.section == "handler" and isinstance(frame.node, ast.Try):
+            return isinstance(given, ast.Name) and given.id != frame.node.handlers[frame.position].name
+    return False
 
 
 def _is_infinite(expr: ast.expr) -> bool:
