@@ -56,6 +56,8 @@ class UnboundedStreamQueue(Visitor):
         puts = [row for row in ends.puts if not self._prefills(row) and not _comes_back(row)]
         if ends.watched or (ends.puts and not puts) or any(map(self._lays_out, ends.puts)):
             return
+        if ends.gets and all(self._answers(row) for row in ends.gets):
+            return
         if not puts and not ends.gets and self._handed_on() < 2:
             return
         module = self.context.module
@@ -143,6 +145,13 @@ class UnboundedStreamQueue(Visitor):
                 awaited = [node for node in ast.walk(frame.node) if isinstance(node, ast.Await)]
                 return all(node.value is site.node for node in awaited)
         return not in_loop(site.frame)
+
+    def _answers(self, row: Row) -> bool:
+        """Whether a get takes the one answer that the function has made its queue for."""
+        site, scope = row
+        around = site.frame.chain() if site.frame else ()
+        again = in_loop(site.frame) or any(isinstance(frame.node, ast.While) for frame in around)
+        return scope is self.context.scope and isinstance(scope, Function) and not again
 
     def _lays_out(self, row: Row) -> bool:
         """Whether a put goes through all that the queue is to hold, as that of a pool: what else is put comes back."""
