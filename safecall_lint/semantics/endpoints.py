@@ -19,6 +19,8 @@ from safecall_lint.semantics.streams import Streams
 from safecall_lint.semantics.threads import Threads
 from safecall_lint.semantics.values import Site
 
+_LIMIT = 150
+Cost = tuple[float, bool]
 PATIENCE = 30.0
 """Seconds after which callers and the gateways in front of a service have given up, most of them."""
 
@@ -74,22 +76,54 @@ class Endpoints:
                 yield wait
 
     def _wait(self, site: CallSite, function: Function) -> Wait | None:
+        """What a call waits for; of several functions that it may run, the one that may take longest."""
         looped = in_loop(site.frame)
         vendor = self.calls.vendor(site.node, function)
         if vendor:
-            return self._of(site, [(vendor, (), looped)]) if self._is_awaited(vendor) else None
-        found = [row for callee in self._callees(site, function) for row in self._below(callee, looped)]
-        if not found:
-            rows = self.threads.vendors(site, function)
-            found = [(made, steps, looped) for made, steps in rows if not self.streams.opens(made.node, made.scope)]
-        return self._of(site, found) if found else None
+            seconds = self.deadlines.own(vendor)
+            return Wait(site, vendor, (), seconds, looped) if self._is_awaited(vendor) else None
+        found = [self._through(site, callee, looped) for callee in self._callees(site, function)]
+        found += [
+            Wait(site, made, steps, self.deadlines.own(made), looped)
+            for made, steps in self.threads.vendors(site, function)
+            if not self.streams.opens(made.node, made.scope)
+        ]
+        waits = [wait for wait in found if wait]
+        return max(waits, key=lambda wait: (_is_long(wait), wait.seconds or 0.0)) if waits else None
 
-    def _of(self, site: CallSite, found: list[tuple[VendorCall, tuple[Site, ...], bool]]) -> Wait:
-        limits = [self.deadlines.own(vendor) for vendor, _, _ in found]
-        known = [limit for limit in limits if limit is not None]
-        seconds = math.inf if math.inf in known else sum(known) if len(known) == len(limits) else None
-        vendor, steps, _ = found[0]
-        return Wait(site, vendor, steps, seconds, any(many for _, _, many in found))
+    def _through(self, site: CallSite, callee: Function, looped: bool) -> Wait | None:
+        rows = list(self._below(callee, looped))
+        if not rows:
+            return None
+        vendor, steps, _ = rows[0]
+        seconds, unknown = self._cost(callee, {})
+        told = None if unknown and seconds != math.inf else seconds
+        return Wait(site, vendor, steps, told, any(many for _, _, many in rows))
+
+    def _cost(self, function: Function, known: dict[Function, Cost]) -> Cost:
+        """The seconds that the clients' own timeouts allow a coroutine, and whether some of them are unknown. `known`
+        holds what one question has met, so that its answer depends on no other question."""
+        if len(known) > _LIMIT:
+            return 0.0, True
+        if function not in known:
+            known[function] = 0.0, False
+            if not self.entries.guarded(function):
+                sites = [site for site in function.scan.calls if not self._is_apart(site, function)]
+                costs = [self._cost_of(site, function, known) for site in sites]
+                known[function] = sum(seconds for seconds, _ in costs), any(unknown for _, unknown in costs)
+        return known[function]
+
+    def _cost_of(self, site: CallSite, function: Function, known: dict[Function, Cost]) -> Cost:
+        vendor = self.calls.vendor(site.node, function)
+        if vendor:
+            own = self.deadlines.own(vendor) if self._is_awaited(vendor) else 0.0
+            return own or 0.0, own is None
+        ways = [self._cost(callee, known) for callee in self._callees(site, function)]
+        return max(ways, key=lambda way: (way[1], way[0]), default=(0.0, False))
+
+    def _is_apart(self, site: CallSite, function: Function) -> bool:
+        """Whether nobody waits for a call, or something else ends the wait."""
+        return self.calls.spawned(site) or self.entries.cut(site, function)
 
     # -- calls on the loop -------------------------------------------------------------------------------------------
 
@@ -112,7 +146,7 @@ class Endpoints:
             inner = chain.function
             repeated = many or bool(self.retries.decorators(inner))
             for site in inner.scan.calls:
-                if self.calls.spawned(site) or self.entries.cut(site, inner):
+                if self._is_apart(site, inner):
                     continue
                 vendor = self.calls.vendor(site.node, inner)
                 if vendor and self._is_awaited(vendor):
