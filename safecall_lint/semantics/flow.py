@@ -87,7 +87,8 @@ def _ways_of(statement: ast.stmt) -> frozenset[str]:
         case ast.For() | ast.AsyncFor() | ast.While():
             return _ways_of_loop(statement)
         case ast.Match():
-            return frozenset({"end"}).union(*(ways_out(case.body) for case in statement.cases))
+            inside = frozenset[str]().union(*(ways_out(case.body) for case in statement.cases))
+            return inside if _takes_all(statement.cases[-1]) else inside | {"end"}
         case ast.Expr(value=ast.Call(func=func)) if _exits(func):
             return frozenset({"raise"})
         case _:
@@ -103,9 +104,28 @@ def _ways_of_try(statement: ast.Try) -> frozenset[str]:
 
 def _ways_of_loop(statement: ast.For | ast.AsyncFor | ast.While) -> frozenset[str]:
     inside = ways_out(statement.body)
-    endless = isinstance(statement, ast.While) and isinstance(statement.test, ast.Constant) and "break" not in inside
     left = inside - {"break", "continue", "end"}
-    return left if endless else left | {"end"}
+    if isinstance(statement, ast.While) and isinstance(statement.test, ast.Constant) and "break" not in inside:
+        return left
+    if not inside & {"break", "continue", "end"} and _enters(statement):
+        return left
+    return left | ({"end"} if "break" in inside else ways_out(statement.orelse))
+
+
+def _takes_all(case: ast.match_case) -> bool:
+    """Whether a case has neither a pattern that may fail nor a guard."""
+    return case.guard is None and isinstance(case.pattern, ast.MatchAs) and case.pattern.pattern is None
+
+
+def _enters(statement: ast.For | ast.AsyncFor | ast.While) -> bool:
+    """Whether the body of a loop runs at least once, for all to see: a written-out collection, `range` of a number."""
+    source = statement.iter if isinstance(statement, ast.For) else None
+    if isinstance(source, ast.List | ast.Tuple | ast.Set):
+        return any(not isinstance(item, ast.Starred) for item in source.elts)
+    if isinstance(source, ast.Call) and isinstance(source.func, ast.Name) and source.func.id == "range":
+        stop = source.args[0] if len(source.args) == 1 else None
+        return isinstance(stop, ast.Constant) and isinstance(stop.value, int) and stop.value > 0
+    return False
 
 
 def _exits(func: ast.expr) -> bool:

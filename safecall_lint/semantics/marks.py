@@ -243,3 +243,5 @@ def _of_caught(expr: ast.expr | None, scope: Scope, evaluator: Evaluator) -> Ite
                     row = evaluator.facts.exceptions.get(item.name)
                     yield _BROAD.get(item.name) or f"except:{row.means if row else ''}"
                     yield f"except:of-{item.name.partition('.')[0]}"
+                elif isinstance(item, Instance) and evaluator.kind(item) == "cancellation":
+                    yield "except:cancellation"

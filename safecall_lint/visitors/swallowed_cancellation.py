@@ -11,7 +11,7 @@ from safecall_lint.semantics.flow import own_nodes, ways_out
 from safecall_lint.semantics.model import Function
 from safecall_lint.semantics.raising import within
 from safecall_lint.semantics.scan import CallSite, Frame
-from safecall_lint.semantics.values import Instance, Symbol
+from safecall_lint.semantics.values import Symbol, Value
 from safecall_lint.visiting.rewriting import before_handler, ending_in_raise, spelled
 from safecall_lint.visiting.visitor import Rewrite, Visitor
 
@@ -43,11 +43,17 @@ class SwallowedCancellation(Visitor):
         for handler in node.handlers:
             caught = self.semantics.exceptions.caught(self.context.expr(handler.type), self.context.scope)
             dynamic = self.context.values(handler.type) if caught is None else ()
-            if any(isinstance(value, Instance) and "get_cancelled_exc_class" in value.name for value in dynamic):
+            if any(self.semantics.evaluator.kind(value) == "cancellation" for value in dynamic):
                 return handler
-            if any(self.semantics.exceptions.covers(value, raised) for value in caught or ()):
+            if any(self._takes(value, raised) for value in caught or ()):
                 return handler
         return None
+
+    def _takes(self, caught: Value, raised: str) -> bool:
+        """Whether a class takes an exception; each library's own cancellation stands for asyncio's."""
+        exceptions = self.semantics.exceptions
+        own = raised == _CANCELLED and exceptions.means(caught) == "cancellation"
+        return own or exceptions.covers(caught, raised)
 
     # -- is there a cancellation to swallow ----------------------------------------------------------------------
 
@@ -177,7 +183,7 @@ class SwallowedCancellation(Visitor):
     def _more(self, handler: ast.ExceptHandler) -> bool:
         """Whether a handler takes other things as well."""
         caught = self.semantics.exceptions.caught(handler.type, self.context.scope) or ()
-        return len(caught) != 1 or not isinstance(caught[0], Symbol) or caught[0].name != _CANCELLED
+        return len(caught) != 1 or self.semantics.exceptions.means(caught[0]) != "cancellation"
 
     def _fix(self, node: cst.Try, handler: cst.ExceptHandler, twin: ast.ExceptHandler) -> Rewrite | None:
         if self._more(twin):
