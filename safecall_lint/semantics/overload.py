@@ -15,7 +15,7 @@ from safecall_lint.semantics.replies import Replies, Reply
 from safecall_lint.semantics.scan import Block, CallSite, Frame
 from safecall_lint.semantics.telling import Telling
 from safecall_lint.semantics.threads import Threads
-from safecall_lint.semantics.values import ClassValue, FunctionValue, Site, Symbol, Value
+from safecall_lint.semantics.values import ClassValue, Site, Symbol, Value
 
 _BUSY: Final = frozenset({429, 503})
 _TELLING: Final = frozenset({408, 424, 429, 499, 502, 503, 504})
@@ -200,12 +200,11 @@ class Overload:
         return site is not None and foreign and not (blamed and meanings <= {"status", ""})
 
     def _waits_for_others(self, block: ast.Try, function: Function) -> bool:
-        """Whether a route awaits a coroutine of the project, or something of which nothing is known: it may end up with
-        anybody. Objects of libraries that are no clients are databases, files and the request itself."""
+        """Whether a route awaits something of which nothing is known, so that it may be anybody. Coroutines of the
+        project that reach no vendor end in its own storage, most of them."""
         awaited = (site for site in function.scan.calls if site.awaited and within(site.frame, block))
-        values = (self.raising.evaluator.values(site.node.func, function) for site in awaited)
-        mine = any(all(isinstance(value, FunctionValue) for value in found) for found in values)
-        return mine and self.entries.role(function) == "route"
+        unknown = any(not self.raising.evaluator.values(site.node.func, function) for site in awaited)
+        return unknown and self.entries.role(function) == "route"
 
     def _is_foreign(self, value: Value) -> bool:
         """Whether an exception class is one that a client library raises."""
