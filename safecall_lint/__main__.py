@@ -38,7 +38,7 @@ def _leave(code: int) -> NoReturn:
 
 def _failed(error: Exception) -> int:
     from safecall_lint.cli.conclude import INTERNAL, tell_crash
-    from safecall_lint.engine import Crash
+    from safecall_lint.report import Crash
 
     tell_crash(Crash.of(error, ""))
     return INTERNAL

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import os
-import stat
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from safecall_lint.finding import Finding, Severity
 from safecall_lint.globs import globs
+from safecall_lint.report import TOO_DEEP, Crash, Report
 from safecall_lint.rulebook import find, rulebook
 from safecall_lint.settings import Profile, Selection, Settings, select
-from safecall_lint.source import Source, SourceError
+from safecall_lint.source import Source, SourceError, decode, raw_bytes
 from safecall_lint.suppressions import may_silence, suppressions, unsilenced
 from safecall_lint.test_files import is_test
 from safecall_lint.texts import Known
@@ -22,43 +20,6 @@ from safecall_lint.verdicts import PARSER, UNREADABLE, unknown, unreadable, unus
 
 if TYPE_CHECKING:
     from safecall_lint import visiting
-
-MAX_BYTES = 10_000_000
-TOO_DEEP = "the code is nested too deeply to be analysed"
-
-
-@dataclass(frozen=True, slots=True)
-class Crash:
-    """A mistake of ours: the rule that failed on a file, where it is known, and why. Without a path the rule fails on
-    every file."""
-
-    path: str
-    rule: str
-    cause: str
-    trace: str = ""
-
-    def __str__(self) -> str:
-        check = f"the check of `{self.rule}` failed" if self.rule else "the check failed"
-        return f"{self.path}: {check}: {self.cause}" if self.path else f"{check}: {self.cause}"
-
-    @classmethod
-    def of(cls, error: Exception, path: str, rule: str = "") -> Crash:
-        """What is told about an error that nobody expected."""
-        from traceback import format_exception
-
-        lines = str(error).splitlines()
-        cause = f"{type(error).__name__}: {lines[0][:200]}" if lines else type(error).__name__
-        return cls(path, rule, cause, "".join(format_exception(error)))
-
-
-@dataclass(frozen=True, slots=True)
-class Report:
-    """What one file gave. `trail` has what was looked at for it, and for whichever files came before it and are not
-    told of yet."""
-
-    findings: tuple[Finding, ...] = ()
-    crashes: tuple[Crash, ...] = ()
-    trail: Trail | None = field(default=None, compare=False, repr=False)
 
 
 class Linter:
@@ -175,41 +136,3 @@ class Linter:
 
 def _named(words: tuple[str, ...]) -> frozenset[str]:
     return frozenset(rule.name for word in words for rule in find(word))
-
-
-def read(path: str) -> Source:
-    """A file's text.
-
-    Raises:
-        SourceError: it cannot be read, or is no text that Python could read.
-    """
-    return decode(path, raw_bytes(path)[0])
-
-
-def raw_bytes(path: str) -> tuple[bytes, os.stat_result]:
-    """A file's bytes, and the file's state from before they were read.
-
-    Raises:
-        SourceError: it cannot be read.
-    """
-    try:
-        status = os.stat(path)
-        if not stat.S_ISREG(status.st_mode):
-            raise SourceError("this is not a regular file, so it was not analysed")
-        if status.st_size > MAX_BYTES:
-            raise SourceError(f"the file is larger than {MAX_BYTES // 1_000_000} MB, so it was not analysed")
-        return Path(path).read_bytes(), status
-    except OSError as error:
-        raise SourceError(f"the file cannot be read: {error.strerror}") from None
-
-
-def decode(path: str, raw: bytes) -> Source:
-    """The text of a file's bytes, whatever encoding they claim to have.
-
-    Raises:
-        SourceError: they are no text.
-    """
-    try:
-        return Source.from_bytes(path, raw)
-    except (LookupError, UnicodeError) as error:
-        raise SourceError(f"the file's encoding cannot be read: {error}") from None

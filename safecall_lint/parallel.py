@@ -19,7 +19,8 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, cast
 
 from safecall_lint.discovery import Target
-from safecall_lint.engine import Crash, Linter, Report
+from safecall_lint.engine import Linter
+from safecall_lint.report import Crash, Report
 from safecall_lint.settings import Settings
 from safecall_lint.texts import Known
 from safecall_lint.trail import Trail
@@ -60,13 +61,6 @@ class Linters:
         linter = self.of(target.settings)
         report = linter.file(target.path)
         return report if self._searches is None else replace(report, trail=linter.project.trail.news())
-
-
-def cores() -> int:
-    """How many cores this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def reports(targets: Sequence[Target], jobs: int, linters: Linters | None = None) -> Iterator[Numbered]:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import re
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache, cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from safecall_lint.finding import Safety, Severity
-from safecall_lint.page import Page
+
+if TYPE_CHECKING:
+    from safecall_lint.page import Page
 
 HEADINGS = ("What it does", "Why is this bad?", "Example", "Fix", "When not to use it", "Evidence")
 _HEADER = re.compile(r"\A# (?P<name>[a-z0-9-]+)\n+```toml\n(?P<header>.*?)^```$", re.DOTALL | re.MULTILINE)
@@ -37,6 +39,8 @@ class Rule:
     @cached_property
     def page(self) -> Page:
         """The page's sections and blocks."""
+        from safecall_lint.page import Page
+
         return Page.parse(self.text)
 
     @property
@@ -89,6 +93,8 @@ def nearest(text: str) -> str | None:
 
 
 def _read(path: Path) -> Rule:
+    import tomllib
+
     text = path.read_text("utf-8")
     head = _HEADER.match(text)
     if not head or head["name"] != path.stem:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import io
-import tokenize
+import os
+import stat
 from bisect import bisect_right
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 
 from safecall_lint.finding import Edit, Span
 
 BOM = b"\xef\xbb\xbf"
+MAX_BYTES = 10_000_000
 
 
 class SourceError(Exception):
@@ -39,6 +42,8 @@ class Source:
         Raises:
             SourceError: the declared encoding is unknown or does not fit the bytes.
         """
+        import tokenize
+
         bom = raw.startswith(BOM)
         body = raw[len(BOM) :] if bom else raw
         try:
@@ -110,3 +115,41 @@ class Source:
             done = edit.span.end
         out.append(self.utf8[done:])
         return b"".join(out).decode("utf-8", "surrogatepass")
+
+
+def read(path: str) -> Source:
+    """A file's text.
+
+    Raises:
+        SourceError: it cannot be read, or is no text that Python could read.
+    """
+    return decode(path, raw_bytes(path)[0])
+
+
+def raw_bytes(path: str) -> tuple[bytes, os.stat_result]:
+    """A file's bytes, and the file's state from before they were read.
+
+    Raises:
+        SourceError: it cannot be read.
+    """
+    try:
+        status = os.stat(path)
+        if not stat.S_ISREG(status.st_mode):
+            raise SourceError("this is not a regular file, so it was not analysed")
+        if status.st_size > MAX_BYTES:
+            raise SourceError(f"the file is larger than {MAX_BYTES // 1_000_000} MB, so it was not analysed")
+        return Path(path).read_bytes(), status
+    except OSError as error:
+        raise SourceError(f"the file cannot be read: {error.strerror}") from None
+
+
+def decode(path: str, raw: bytes) -> Source:
+    """The text of a file's bytes, whatever encoding they claim to have.
+
+    Raises:
+        SourceError: they are no text.
+    """
+    try:
+        return Source.from_bytes(path, raw)
+    except (LookupError, UnicodeError) as error:
+        raise SourceError(f"the file's encoding cannot be read: {error}") from None

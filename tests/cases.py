@@ -8,12 +8,13 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from safecall_lint.discovery import discover
-from safecall_lint.engine import Linter, read
+from safecall_lint.engine import Linter
 from safecall_lint.finding import Finding
 from safecall_lint.fixes import fix_source
 from safecall_lint.page import Block
 from safecall_lint.rulebook import Rule
 from safecall_lint.settings import Lookup, Settings
+from safecall_lint.source import read
 
 Place = tuple[str, int]
 MARK = re.compile(r"[ \t]*#[ ]error\b.*$", re.MULTILINE)

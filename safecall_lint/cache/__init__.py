@@ -17,7 +17,7 @@ from safecall_lint.cache.identity import identity
 from safecall_lint.cache.present import Present
 from safecall_lint.cache.section import Section
 from safecall_lint.discovery import Target
-from safecall_lint.engine import TOO_DEEP, Report
+from safecall_lint.report import TOO_DEEP, Report
 from safecall_lint.settings import Settings
 from safecall_lint.texts import Known
 from safecall_lint.trail import UNREADABLE, Trail

@@ -7,10 +7,9 @@ import os
 from collections.abc import Iterable
 
 from safecall_lint.cache.section import OWN, Section
+from safecall_lint.source import MAX_BYTES as LARGEST
 from safecall_lint.texts import MAX_BYTES, Known, code_files, count_in
 from safecall_lint.trail import NUL, UNREADABLE, Listing, Stamp, Trail, kind, listed, state
-
-_LARGEST = 10_000_000
 
 
 class Present:
@@ -82,7 +81,7 @@ class Present:
         if known[1] == UNREADABLE:
             return None if found else known
         if path not in self._now.contents:
-            self._now.read(path, _LARGEST)
+            self._now.read(path, LARGEST)
         now = self._now.contents[path]
         return now if now[1] == known[1] else None
 

@@ -9,8 +9,8 @@ from typing import TextIO
 
 from safecall_lint.cli.options import Options
 from safecall_lint.cli.workspace import Outcome
-from safecall_lint.engine import Crash
 from safecall_lint.finding import Severity
+from safecall_lint.report import Crash
 from safecall_lint.reporters import Format, render
 from safecall_lint.reporters.lines import Line
 from safecall_lint.reporters.paint import paint

@@ -9,10 +9,8 @@ from safecall_lint.cli import workspace
 from safecall_lint.cli.conclude import CLEAN, USAGE, conclude, tell
 from safecall_lint.cli.options import Options, UsageError, cache, lookup
 from safecall_lint.discovery import MissingPath, discover, printed
-from safecall_lint.parallel import cores
 from safecall_lint.reporters.sources import Sources
 from safecall_lint.settings import Lookup, SettingsError
-from safecall_lint.verdicts import unreadable
 
 STDIN = "-"
 
@@ -48,13 +46,15 @@ def _run_on_disk(options: Options, settings: Lookup) -> int:
     found = discover(options.paths or (".",), settings)
     for path in found.skipped:
         tell(f"{path} is left out by `exclude`")
-    jobs = options.jobs or cores()
+    jobs = options.jobs or workspace.cores()
     known = cache(options, settings)
     if options.fixes:
         outcome = workspace.fix(found.targets, jobs, known, unsafe=options.unsafe_fixes, to_disk=not options.diff)
     else:
         outcome = workspace.lint(found.targets, jobs, known)
-    outcome.findings += [unreadable(path, f"the folder cannot be read: {reason}") for path, reason in found.unreadable]
+    outcome.findings += [
+        workspace.unreadable(path, f"the folder cannot be read: {why}") for path, why in found.unreadable
+    ]
     return conclude(options, outcome, len(found.targets), Sources(), sys.stdout)
 
 

@@ -11,14 +11,13 @@ from typing import TYPE_CHECKING
 from safecall_lint.cache import Cache
 from safecall_lint.cli.progress import tracked
 from safecall_lint.discovery import Target, excluded
-from safecall_lint.engine import Crash, Linter, Report, decode, read
 from safecall_lint.finding import Finding
-from safecall_lint.parallel import Linters, reports
+from safecall_lint.report import Crash, Report
 from safecall_lint.settings import Settings
-from safecall_lint.source import Source, SourceError
-from safecall_lint.verdicts import unreadable
+from safecall_lint.source import Source, SourceError, decode, read
 
 if TYPE_CHECKING:
+    from safecall_lint.engine import Linter
     from safecall_lint.fixes import Fixed
 
 
@@ -70,6 +69,7 @@ def fix(
     said about another; where nothing is written that is not known, and nothing is reported. A cache tells which files
     to fix, but no fix is taken from it."""
     from safecall_lint.fixes import offered
+    from safecall_lint.parallel import Linters
 
     outcome, linters = Outcome(), Linters()
     for target, report in zip(targets, _reports(targets, jobs, cache), strict=True):
@@ -85,6 +85,8 @@ def fix(
 
 def lint_bytes(path: str, raw: bytes, settings: Settings, *, fixes: bool, unsafe: bool) -> Outcome:
     """Lint, and fix, a file's content that was handed over."""
+    from safecall_lint.engine import Linter
+
     outcome, linter = Outcome(), Linter(settings)
     try:
         source = outcome.text = decode(path, raw)
@@ -105,18 +107,35 @@ def lint_bytes(path: str, raw: bytes, settings: Settings, *, fixes: bool, unsafe
     return outcome
 
 
+def cores() -> int:
+    """How many cores this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def unreadable(path: str, message: str, line: int = 1, column: int = 1) -> Finding:
+    """A file or folder that could not be analysed."""
+    from safecall_lint import verdicts
+
+    return verdicts.unreadable(path, message, line, column)
+
+
 def _reports(targets: Sequence[Target], jobs: int, cache: Cache | None) -> list[Report]:
     """The reports, in the order of the files whatever the order in which they came in."""
     session = cache.session(targets) if cache else None
     found = {index: report for index, one in enumerate(targets) if session and (report := session.report(one))}
     missing = [index for index in range(len(targets)) if index not in found]
-    linters = Linters(session.searches if session else None)
-    fresh = reports([targets[index] for index in missing], jobs, linters)
-    with closing(tracked(fresh, len(missing), "checked")) as numbered:
-        for number, report in numbered:
-            found[missing[number]] = report
-            if session:
-                session.learn(targets[missing[number]], report)
+    if missing:
+        from safecall_lint.parallel import Linters, reports
+
+        linters = Linters(session.searches if session else None)
+        fresh = reports([targets[index] for index in missing], jobs, linters)
+        with closing(tracked(fresh, len(missing), "checked")) as numbered:
+            for number, report in numbered:
+                found[missing[number]] = report
+                if session:
+                    session.learn(targets[missing[number]], report)
     if session:
         session.save()
     return [found[index] for index in range(len(targets))]

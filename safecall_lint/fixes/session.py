@@ -6,10 +6,10 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from safecall_lint.engine import Report
 from safecall_lint.finding import Finding
 from safecall_lint.fixes.edits import compatible, offered, rewrite
 from safecall_lint.fixes.verify import Unverified, check_findings, check_text
+from safecall_lint.report import Report
 from safecall_lint.source import Source
 
 MAX_ROUNDS = 10

@@ -7,9 +7,9 @@ from collections import Counter
 from collections.abc import Iterable
 
 from safecall_lint.comments import Comment, comments
-from safecall_lint.engine import Report
 from safecall_lint.finding import Edit, Finding, Safety
 from safecall_lint.fixes.edits import edits_of
+from safecall_lint.report import Report
 from safecall_lint.rulebook import rulebook
 from safecall_lint.source import Source, SourceError
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from safecall_lint.engine import read
-from safecall_lint.source import Source, SourceError
+from safecall_lint.source import Source, SourceError, read
 
 
 @dataclass(slots=True)

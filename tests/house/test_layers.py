@@ -13,7 +13,7 @@ import safecall_lint
 PACKAGE = Path(safecall_lint.__file__).parent
 LAYERS = [
     *("finding", "source", "page", "rulebook", "declared", "settings"),
-    *("globs", "discovery", "comments", "suppressions", "verdicts", "test_files", "trail", "texts"),
+    *("globs", "discovery", "comments", "suppressions", "verdicts", "test_files", "trail", "texts", "report"),
     *("knowledge", "semantics", "visiting", "visitors", "engine", "parallel", "cache"),
     *("fixes", "api", "reporters", "cli", "__main__"),
 ]

@@ -16,7 +16,8 @@ from safecall_lint import trail
 from safecall_lint.cache import NAME, Cache
 from safecall_lint.cli.workspace import Outcome, lint
 from safecall_lint.discovery import Target, discover
-from safecall_lint.engine import Linter, Report
+from safecall_lint.engine import Linter
+from safecall_lint.report import Report
 from safecall_lint.settings import Lookup, Settings
 from tests.cases import write
 from tests.edits import change

@@ -14,7 +14,8 @@ import pytest
 
 from safecall_lint.cache import NAME, folder
 from safecall_lint.cli import run
-from safecall_lint.engine import Linter, Report
+from safecall_lint.engine import Linter
+from safecall_lint.report import Report
 from tests.cases import write
 
 COMMAND = [sys.executable, "-m", "safecall_lint"]

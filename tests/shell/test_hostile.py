@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from safecall_lint import engine, visiting
+from safecall_lint import source as source_module
+from safecall_lint import visiting
 from safecall_lint.cli import run
 from safecall_lint.engine import Linter
 from safecall_lint.settings import Settings
@@ -82,7 +83,7 @@ def test_an_odd_file_is_just_a_file(raw: bytes, here: Path) -> None:
 
 
 def test_a_file_too_large_to_analyse_is_said(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(engine, "MAX_BYTES", 1_000_000)
+    monkeypatch.setattr(source_module, "MAX_BYTES", 1_000_000)
     (here / "m.py").write_bytes(b"#" * 1_000_001)
     (finding,) = Linter(Settings()).file("m.py").findings
     assert finding.message == "the file is larger than 1 MB, so it was not analysed"

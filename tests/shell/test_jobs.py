@@ -15,7 +15,8 @@ from safecall_lint import parallel
 from safecall_lint.cli import run
 from safecall_lint.cli.workspace import lint
 from safecall_lint.discovery import Target, discover
-from safecall_lint.engine import Linter, Report
+from safecall_lint.engine import Linter
+from safecall_lint.report import Report
 from safecall_lint.settings import Lookup
 from tests.cases import write
 

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from safecall_lint.engine import Linter, read
+from safecall_lint.engine import Linter
 from safecall_lint.fixes import fix_source, write
 from safecall_lint.settings import Settings
-from safecall_lint.source import Source, SourceError
+from safecall_lint.source import Source, SourceError, read
 
 
 def fix_file(path: Path) -> None:
