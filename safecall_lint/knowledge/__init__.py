@@ -41,6 +41,7 @@ class Fact:
     timeout_default: float | None = None
     timeout_scale: float = 1.0
     timeout_remedy: str = ""
+    gap_default: float | None = None
     call_timeout: str = ""
     none_is_default: bool = False
     zero_is_none: bool = False

@@ -69,6 +69,8 @@ def _suspects(semantics: Semantics, function: Function) -> list[tuple[VendorCall
         vendor = semantics.calls.vendor(site.node, function)
         if vendor is None or vendor.fact.stack == "requests" or limits:
             continue
+        if vendor.fact.gap_default is not None and vendor.style == "async":
+            continue
         if vendor.fact.stack == "aiohttp":
             if _read_by_pieces(vendor, function) and (verdict := _aiohttp(semantics, vendor)) is not None:
                 found.append((vendor, verdict))

@@ -197,6 +197,23 @@ CASES = {
             return await chain.ainvoke(text)
         """,
     ),
+    "langchain: only the awaited stream of one vendor ends by itself": (
+        ("SCL701",),
+        """
+        from langchain_anthropic import ChatAnthropic
+        from langchain_openai import ChatOpenAI
+        llm = ChatOpenAI(model="m")
+        claude = ChatAnthropic(model="m")
+        async def read(text):
+            async for piece in llm.astream(text):
+                print(piece)
+            async for piece in claude.astream(text):  # SCL701
+                print(piece)
+        def read_here(text):
+            for piece in llm.stream(text):  # SCL701
+                print(piece)
+        """,
+    ),
     "google-api-core: bounded by 120 s, on what passes": (
         ("SCL402", "SCL403", "SCL405"),
         """
