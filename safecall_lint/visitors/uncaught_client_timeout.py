@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 
 import libcst as cst
 
@@ -43,11 +44,20 @@ class UncaughtClientTimeout(Visitor):
         dead = caught == TIMEOUT and not self.semantics.raising.times_out(block, scope, sure=False)
         missed = [
             escape
-            for escape in self.semantics.raising.escapes(block, scope)
+            for escape in map(self._dated, self.semantics.raising.escapes(block, scope))
             if not self._expected(escape, block, scope) and self._fires(escape, block, scope, dead, caught)
         ]
         if missed:
             self._tell(handler, caught, list({escape.exception: escape for escape in reversed(missed)}.values()), dead)
+
+    def _dated(self, escape: Escape) -> Escape:
+        """The escape as the release raises it that the project holds: on the HTTP library it stood on before."""
+        fact = escape.vendor.fact
+        owner, _, tail = escape.exception.partition(".")
+        if owner != fact.stack or not fact.stack_before:
+            return escape
+        old = self.semantics.requirements.below(fact.library, fact.stack_since, self.context.module)
+        return replace(escape, exception=f"{fact.stack_before}.{tail}") if old else escape
 
     def _expected(self, escape: Escape, block: ast.Try, scope: Scope) -> bool:
         """Whether a handler of this very `try` names the exception or a narrow base of it."""

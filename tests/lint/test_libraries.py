@@ -406,3 +406,23 @@ def _code(name: str) -> str:
     rule = exactly(name)
     assert rule is not None
     return rule.code
+
+
+@pytest.mark.parametrize(("pinned", "wanted"), [("mistralai<3", []), ("mistralai>=3", [(8, "SCL301")])])
+def test_an_older_release_raises_what_it_stood_on(
+    pinned: str, wanted: list[tuple[int, str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    code = """\
+    import httpx
+    from mistralai import Mistral
+    client = Mistral(api_key="k")
+
+    async def ask(text):
+        try:
+            return await client.chat.complete_async(model="m", messages=text)
+        except (TimeoutError, httpx.TimeoutException):
+            return None
+    """
+    monkeypatch.chdir(tmp_path)
+    write(tmp_path, {"app.py": textwrap.dedent(code), "requirements.txt": f"{pinned}\n"})
+    assert _reported(("SCL301",)) == wanted
