@@ -124,7 +124,7 @@ class Roles:
         if function.parent or function.cls or function.node.decorator_list or b"__main__" not in module.source.utf8:
             return False
         naming = [node for node in module.tree.body if node is not function.node and _names(node, function.name)]
-        steps = [module.functions[node] for node in naming if node in module.functions]
+        steps = [step for node, step in module.functions.items() if node in naming]
         return bool(steps) and len(steps) == len(naming) and all(self.once(step) for step in steps)
 
     def _callers_of(self, function: Function) -> list[tuple[CallSite, Scope]]:
