@@ -112,7 +112,7 @@ def test_a_fix_that_fails_on_us_does_not_stop_the_run(
 def test_a_visitor_that_cannot_be_imported_is_told_once(
     code: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def broken(source: Source, project: Project, rules: frozenset[str]) -> list[Finding]:
+    def broken(source: Source, project: Project, rules: frozenset[str], lenient: object = ()) -> list[Finding]:
         if "bad-call" in rules:
             raise RuleBroken("bad-call", 0, ImportError("made up"))
         return []
