@@ -13,7 +13,7 @@ import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, cast
@@ -42,18 +42,18 @@ class Linters:
     `searches` are those whose answers are known; where they are given, reports come with the trail of what was looked
     at."""
 
-    def __init__(self, searches: Mapping[Settings, Known] | None = None) -> None:
+    def __init__(self, searches: Known | None = None) -> None:
         self._searches = searches
         self._linters: dict[Settings, Linter] = {}
 
-    def __reduce__(self) -> tuple[type[Linters], tuple[Mapping[Settings, Known] | None]]:
+    def __reduce__(self) -> tuple[type[Linters], tuple[Known | None]]:
         return Linters, (self._searches,)
 
     def of(self, settings: Settings) -> Linter:
         """The linter of some settings."""
         if settings not in self._linters:
-            searches = (self._searches or {}).get(settings)
-            self._linters[settings] = Linter(settings, trail=Trail(self._searches is not None), searched=searches)
+            trail = Trail(self._searches is not None)
+            self._linters[settings] = Linter(settings, trail=trail, searched=self._searches)
         return self._linters[settings]
 
     def report(self, target: Target) -> Report:

@@ -6,8 +6,8 @@ import json
 import os
 import sys
 import zlib
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -36,32 +36,13 @@ class Cache:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self._here = os.getcwd()
-        self._identity = identity()
+        place = json.dumps([os.getcwd(), sys.version])
+        self.key = json.dumps([_FORMAT, place, identity()])
+        self.path = folder / f"{zlib.crc32(place.encode()):08x}{zlib.adler32(place.encode()):08x}.json"
 
     def session(self, targets: Sequence[Target]) -> Session:
         """What is known of some files now."""
         return Session(self, targets)
-
-    def key(self, settings: Settings) -> str:
-        """All that findings rest on besides files."""
-        return json.dumps([_FORMAT, self._identity, self._here, repr(settings)])
-
-    def path(self, settings: Settings) -> Path:
-        """The file for some settings. Keys that share one, such as those of two versions, take turns."""
-        raw = json.dumps([self._here, sys.version, repr(settings)]).encode()
-        return self.folder / f"{zlib.crc32(raw):08x}{zlib.adler32(raw):08x}.json"
-
-
-@dataclass(eq=False)
-class _Part:
-    """The files of one `Settings`."""
-
-    key: str
-    path: Path
-    present: Present
-    standing: set[str]
-    learned: Learned | None = None
 
 
 class Session:
@@ -70,70 +51,74 @@ class Session:
     def __init__(self, cache: Cache, targets: Sequence[Target]) -> None:
         self.cache = cache
         self._here = os.path.join(os.getcwd(), "")
+        self._learned: Learned | None = None
         self._whole = True
-        by_settings: dict[Settings, list[str]] = {}
-        for target in targets:
-            by_settings.setdefault(target.settings, []).append(self._absolute(target.path))
-        self._parts = {settings: self._part(settings, paths) for settings, paths in by_settings.items()}
-        known = sum(len(part.standing) for part in self._parts.values())
-        if known < len(targets):
+        self._names: dict[Settings, str] = {}
+        body = disk.read(cache.path)
+        self._present = Present((Section.parse(body, cache.key) if body else None) or Section())
+        try:
+            self._standing = self._present.standing(self._known(targets))
+        except _DAMAGED:
+            self._present, self._standing = Present(Section()), set()
+        if not all(self._absolute(target.path) in self._standing for target in targets):
             disk.make(cache.folder)  # now, because the folder around it is about to be looked at
 
     def report(self, target: Target) -> Report | None:
         """What an earlier run found in a file, None where nothing is known that would still be found."""
-        part, path = self._parts[target.settings], self._absolute(target.path)
-        if path not in part.standing:
+        path = self._absolute(target.path)
+        if path not in self._standing:
             return None
         try:
-            return Report(tuple(decode(row) for row in part.present.section.reports[path]))
+            rows = self._present.section.reports[self._name(target.settings)][path]
+            return Report(tuple(decode(row) for row in rows))
         except _DAMAGED:
             return None
 
     @property
-    def searches(self) -> dict[Settings, Known]:
+    def searches(self) -> Known:
         """Searches through projects' texts whose answers still hold."""
-        return {settings: part.present.searches() for settings, part in self._parts.items()}
+        return self._present.searches()
 
     def learn(self, target: Target, report: Report) -> None:
         """Take in what was found in a file, and what that rests on."""
         from safecall_lint.cache.learning import Learned, Unsteady
 
-        part, path, trail = self._parts[target.settings], self._absolute(target.path), report.trail
+        path, trail = self._absolute(target.path), report.trail
         if trail is None or any(not crash.path for crash in report.crashes):
             self._whole = False
             return
-        part.learned = part.learned or Learned()
+        self._learned = self._learned or Learned()
         try:
-            part.learned.add(trail)
+            self._learned.add(trail)
         except Unsteady:
             self._whole = False
         if _lasts(report, trail, path):
-            part.learned.reports[path] = [encode(finding) for finding in report.findings]
+            rows = [encode(finding) for finding in report.findings]
+            self._learned.reports.setdefault(self._name(target.settings), {})[path] = rows
 
     def save(self) -> None:
         """Write down what is new."""
-        parts = [one for one in self._parts.values() if one.learned or one.present.renewed]
-        if not self._whole or not parts or not disk.make(self.cache.folder):
+        new = self._learned or self._present.renewed
+        if not self._whole or not new or not disk.make(self.cache.folder):
             return
         from safecall_lint.cache.learning import Learned, Unsteady, absorb
 
-        for part in parts:
-            try:
-                section = absorb(part.present.section, part.learned or Learned(), part.present.changed())
-            except (*_DAMAGED, Unsteady):
-                continue
-            disk.write(part.path, section.dumped(part.key))
+        with suppress(*_DAMAGED, Unsteady):
+            section = absorb(self._present.section, self._learned or Learned(), self._present.changed())
+            disk.write(self.cache.path, section.dumped(self.cache.key))
 
-    def _part(self, settings: Settings, paths: Iterable[str]) -> _Part:
-        key = self.cache.key(settings)
-        path = self.cache.path(settings)
-        body = disk.read(path)
-        present = Present((Section.parse(body, key) if body else None) or Section())
-        try:
-            standing = present.standing(paths)
-        except _DAMAGED:
-            present, standing = Present(Section()), set()
-        return _Part(key, path, present, standing)
+    def _known(self, targets: Iterable[Target]) -> Iterator[str]:
+        """The files that were linted under the settings that they have."""
+        reports = self._present.section.reports
+        for target in targets:
+            path = self._absolute(target.path)
+            if path in reports.get(self._name(target.settings), ()):
+                yield path
+
+    def _name(self, settings: Settings) -> str:
+        if settings not in self._names:
+            self._names[settings] = repr(settings)
+        return self._names[settings]
 
     def _absolute(self, path: str) -> str:
         return path if os.path.isabs(path) else os.path.normpath(self._here + path)

@@ -20,7 +20,7 @@ class Learned:
     """The trails of the files that were linted, as one, and what was found in them."""
 
     trail: Trail = field(default_factory=Trail)
-    reports: dict[str, list[Row]] = field(default_factory=dict)
+    reports: dict[str, dict[str, list[Row]]] = field(default_factory=dict)
 
     def add(self, news: Trail) -> None:
         """Take in one more trail.
@@ -68,9 +68,8 @@ def absorb(section: Section, learned: Learned, changed: set[str]) -> Section:
     section.drop(stale)
     for node, others in trail.links.items():
         section.links[node] = list(others.union(section.links.get(node, ())))
-    section.reports.update(learned.reports)
-    for path in [path for path in section.reports if not os.path.lexists(path)]:
-        del section.reports[path]
+    for settings, reports in learned.reports.items():
+        section.reports[settings] = {**section.reports.pop(settings, {}), **reports}
     for path, found in trail.lookups.items():
         folder, _, name = path.rpartition("/")
         _, names = section.lookups.get(folder, ("", {}))

@@ -26,14 +26,15 @@ class Present:
         self._listings: dict[str, Listing] = {}
 
     def standing(self, paths: Iterable[str]) -> set[str]:
-        """Those of some files whose findings would be the same today."""
-        known = [path for path in paths if path in self.section.reports]
+        """Those of some files that were linted before whose findings would be the same today."""
+        known = set(paths)
         if known and not self._lookups_hold():
-            self.section, known = Section(), []
+            self.section = Section()
+            return set()
         reached = self.section.reached(known)
         stale = {node for node in reached if not self._holds(node)}
         if not stale:
-            return set(known)
+            return known
         self.stale |= stale
         dead = self.section.resting_on(stale, reached)
         return {path for path in known if dead.isdisjoint((f"t{path}", f"m{path}"))}

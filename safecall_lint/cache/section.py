@@ -1,8 +1,10 @@
-"""What is remembered of the files that share one `Settings`: their findings, and all that those rest on."""
+"""What is remembered of the files that were linted from one working directory: their findings, and all that those rest
+on."""
 
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
@@ -11,6 +13,7 @@ from safecall_lint.cache.codec import Row
 from safecall_lint.trail import NUL, Listing, Searched, Stamp
 
 Folder = tuple[str, dict[str, str]]
+_MOST_SETTINGS = 200
 OWN = ("t", "m", "c")
 """The kinds of node that rest on the content of the file they are named after."""
 
@@ -18,14 +21,15 @@ OWN = ("t", "m", "c")
 @dataclass(slots=True, eq=False)
 class Section:
     """One cache file. All but `reports` and `lookups` is as a `Trail` has it; `lookups` has, by folder, its token and
-    what was found under which name. `reports` has the findings of a file by its absolute path."""
+    what was found under which name. What is on disk and what led where is common to all `Settings`; `reports` has, by
+    settings, the findings of a file by its absolute path. The settings that were used last stand last."""
 
     contents: dict[str, Stamp] = field(default_factory=dict)
     lookups: dict[str, Folder] = field(default_factory=dict)
     listings: dict[str, Listing] = field(default_factory=dict)
     searched: dict[str, Searched] = field(default_factory=dict)
     links: dict[str, list[str]] = field(default_factory=dict)
-    reports: dict[str, list[Row]] = field(default_factory=dict)
+    reports: dict[str, dict[str, list[Row]]] = field(default_factory=dict)
 
     @classmethod
     def parse(cls, body: bytes, key: str) -> Section | None:
@@ -79,11 +83,17 @@ class Section:
         for node in self.resting_on(stale, list(self.links)):
             self.links.pop(node, None)
             if node[0] in OWN[:2]:
-                self.reports.pop(node[1:], None)
+                for reports in self.reports.values():
+                    reports.pop(node[1:], None)
 
     def prune(self) -> None:
-        """Forget what no finding rests on."""
-        kept = self.reached(self.reports)
+        """Forget files that are gone, settings that others came after, and what no finding rests on."""
+        self.reports = {key: one for key, one in list(self.reports.items())[-_MOST_SETTINGS:] if one}
+        paths = {path for reports in self.reports.values() for path in reports}
+        for path in [path for path in paths if not os.path.lexists(path)]:
+            for reports in self.reports.values():
+                reports.pop(path, None)
+        kept = self.reached(path for reports in self.reports.values() for path in reports)
         tops = {node[1:].partition(NUL)[0] for node in kept if node[0] == "x"}
         self.links = {node: others for node, others in self.links.items() if node in kept}
         self.contents = {path: one for path, one in self.contents.items() if any(kind + path in kept for kind in OWN)}
