@@ -65,7 +65,7 @@ class Linter:
         seen, crashes = self._check(source, selection)
         if any(finding.name == UNREADABLE for finding in seen):
             return self._report(source.path, seen, crashes)
-        found = suppressions(source, seen)
+        found = suppressions(source)
         kept = unsilenced(found, seen)
         if found:
             ran = frozenset(name for name in selection.rules - self._broken if not rulebook()[name].engine)

@@ -2,11 +2,11 @@
 
     # safecall: ignore[name-or-code, ...] reason        the statement it stands in, or the next one on a line of its own
     # noqa: SCL203, E501                                 the same; codes of other tools are none of our business
-    # noqa                                               every finding of the statement it stands in
     # safecall: ignore-file[name-or-code, ...] reason    the whole file; on a line of its own
 
 A comment after code, or on any line of a statement that spans several, covers that whole statement; of a compound
-statement that is its header, never its body. A comment above decorators covers them and the header below.
+statement that is its header, never its body. A comment above decorators covers them and the header below. A `noqa`
+without codes was written for another tool, and silences nothing of ours.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _OURS = re.compile(
     r"(?:(?!\s#(?:\s|noqa|\w+:)).)*"  # the reason, up to the next comment in the comment
 )
 _NOQA = re.compile(
-    r"#\s*noqa(?:\s*:\s*(?P<words>[A-Z][A-Z0-9]*\d\b(?:[\s,]+[A-Z][A-Z0-9]*\d\b)*))?(?![\w-])", re.IGNORECASE
+    r"#\s*noqa\s*:\s*(?P<words>[A-Z][A-Z0-9]*\d\b(?:[\s,]+[A-Z][A-Z0-9]*\d\b)*)(?![\w-])", re.IGNORECASE
 )
 _OUR_CODE = re.compile(rb"#.*scl\d", re.IGNORECASE)
 _WORD = re.compile(r"[^\s,]+")
@@ -56,15 +56,14 @@ class Word:
 
 @dataclass(slots=True)
 class Suppression:
-    """One suppression. `start` and `end` are the offsets of our part of the comment, reason included. `every` silences
-    all rules; `flaw` says why it silences none."""
+    """One suppression. `start` and `end` are the offsets of our part of the comment, reason included. `flaw` says why it
+    silences nothing."""
 
     comment: Comment
     scope: Scope
     start: int
     end: int
     words: list[Word] = field(default_factory=list)
-    every: bool = False
     flaw: str = ""
 
     def silences(self, finding: Finding) -> bool:
@@ -74,30 +73,22 @@ class Suppression:
         matching = [word for word in self.words if word.rule == finding.name]
         for word in matching:
             word.used = True
-        return self.every or bool(matching)
+        return bool(matching)
 
     def _covers(self, finding: Finding) -> bool:
         first, last = finding.where if finding.where[0] else (finding.span.line, finding.span.end_line)
         return self.comment.covers[0] <= last and first <= self.comment.covers[1]
 
 
-def suppressions(source: Source, findings: list[Finding]) -> list[Suppression]:
-    """The suppressions of a source. A bare `noqa` matters only where there are findings to silence."""
-    if not _may_have_any(source.utf8, findings):
-        return []
-    return [found for comment in comments(source) for found in _read(comment)]
+def suppressions(source: Source) -> list[Suppression]:
+    """The suppressions of a source."""
+    return [found for comment in comments(source) for found in _read(comment)] if may_silence(source) else []
 
 
 def may_silence(source: Source) -> bool:
-    """Whether a source can have a suppression, whose use hangs on every finding."""
-    return b"safecall:" in source.utf8 or b"noqa" in source.utf8.lower()
-
-
-def _may_have_any(text: bytes, findings: list[Finding]) -> bool:
     """Whether splitting the text into tokens, which is slow, can be worth it."""
-    if b"safecall:" in text or (findings and b"noqa" in text.lower()):
-        return True
-    return (b"SCL" in text or b"scl" in text) and bool(_OUR_CODE.search(text))
+    text = source.utf8
+    return b"safecall:" in text or ((b"SCL" in text or b"scl" in text) and bool(_OUR_CODE.search(text)))
 
 
 def unsilenced(found: list[Suppression], findings: list[Finding]) -> list[Finding]:
@@ -128,9 +119,6 @@ def _ours(comment: Comment, match: re.Match[str]) -> Suppression:
 
 def _noqa(comment: Comment, match: re.Match[str]) -> Suppression:
     start, end = _offsets(comment, match.start(), match.end())
-    if match["words"] is None:
-        scope = Scope.NOTHING if comment.own_line else Scope.STATEMENT
-        return Suppression(comment, scope, start, end, every=True)
     words = _words(comment, match)
     for word in words:
         word.foreign = not _CODE.fullmatch(word.text)
