@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,6 +22,8 @@ class Lookup:
     isolated: bool = False
     adjust: Callable[[Settings], Settings] = lambda settings: settings
     _seen: dict[Path, Settings | None] = field(default_factory=dict)
+    _roots: dict[Path, Path | None] = field(default_factory=dict)
+    _adjusted: dict[Path, Settings] = field(default_factory=dict)
 
     def of(self, folder: Path) -> Settings:
         """The settings of the files in `folder`.
@@ -29,12 +32,28 @@ class Lookup:
             SettingsError: the nearest settings file cannot be used.
         """
         found = self.fixed or (None if self.isolated else self._nearest(folder))
-        return self.adjust(found or Settings(root=project_root(folder)))
+        place = (found.origin or found.root) if found else self._root(folder)
+        if place not in self._adjusted:
+            self._adjusted[place] = self.adjust(found or Settings(root=place))
+        return self._adjusted[place]
 
     def _nearest(self, folder: Path) -> Settings | None:
         if folder not in self._seen:
             self._seen[folder] = _in(folder) or (self._nearest(folder.parent) if folder.parent != folder else None)
         return self._seen[folder]
+
+    def _root(self, folder: Path) -> Path:
+        """The folder that a project without settings starts from: the nearest one that a build file or git marks, or
+        the working directory."""
+        here = Path.cwd()
+        return self._marked(folder) or (here if here in folder.parents else folder)
+
+    def _marked(self, folder: Path) -> Path | None:
+        if folder not in self._roots:
+            marked = any(os.path.exists(f"{folder}/{mark}") for mark in _ROOT_MARKS)
+            above = folder.parent
+            self._roots[folder] = folder if marked else self._marked(above) if above != folder else None
+        return self._roots[folder]
 
 
 def _in(folder: Path) -> Settings | None:
@@ -43,13 +62,3 @@ def _in(folder: Path) -> Settings | None:
         return read(own)
     pyproject = folder / PYPROJECT
     return read(pyproject) if pyproject.is_file() else None
-
-
-def project_root(folder: Path) -> Path:
-    """The folder that a project without settings starts from: the nearest one that a build file or git marks, or the
-    working directory."""
-    for candidate in (folder, *folder.parents):
-        if any((candidate / mark).exists() for mark in _ROOT_MARKS):
-            return candidate
-    here = Path.cwd()
-    return here if here in folder.parents else folder
