@@ -56,8 +56,8 @@ class Word:
 
 @dataclass(slots=True)
 class Suppression:
-    """One suppression. `start` and `end` are the offsets of our part of the comment, reason included. `flaw` says why it
-    silences nothing."""
+    """One suppression. `start` and `end` are the offsets of our part of the comment, reason included. `flaw` says why
+    it silences nothing."""
 
     comment: Comment
     scope: Scope
