@@ -25,9 +25,7 @@ _OURS = re.compile(
     r"#\s*safecall:\s*(?P<verb>ignore-file|ignore)\b(?:\s*\[(?P<words>[^\]#]*)\])?"
     r"(?:(?!\s#(?:\s|noqa|\w+:)).)*"  # the reason, up to the next comment in the comment
 )
-_NOQA = re.compile(
-    r"#\s*noqa\s*:\s*(?P<words>[A-Z][A-Z0-9]*\d\b(?:[\s,]+[A-Z][A-Z0-9]*\d\b)*)(?![\w-])", re.IGNORECASE
-)
+_NOQA = re.compile(r"#\s*noqa\s*:\s*(?P<words>[A-Z][A-Z0-9]*\d\b(?:[\s,]+[A-Z][A-Z0-9]*\d\b)*)(?![\w-])", re.IGNORECASE)
 _OUR_CODE = re.compile(rb"#.*scl\d", re.IGNORECASE)
 _WORD = re.compile(r"[^\s,]+")
 _CODE = re.compile(r"SCL\d*", re.IGNORECASE)
