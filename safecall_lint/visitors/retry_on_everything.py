@@ -36,8 +36,20 @@ class RetryOnEverything(RetryVisitor):
             wide = attempts.permanent(caught, fact, raises)
             if wide is not None and twin in loop.caught and not attempts.told_apart(twin, function):
                 labels: list[tuple[Place, str]] = [(loop.site, "makes the next attempt")]
-                self._tell(handler.type or handler, wide, labels, self._fix(handler, wide, fact), fact is None)
+                doubtful = fact is None or (bool(fact.parses) and not self._tells_status(loop))
+                self._tell(handler.type or handler, wide, labels, self._fix(handler, wide, fact), doubtful)
                 return
+
+    def _tells_status(self, loop: RetryLoop) -> bool:
+        """Whether a bad status can become an exception in the body of the `try`: here, or in a function of the
+        project. Without that only what never arrived is made again, and the code's own bugs."""
+        if _raises_for_status(loop.attempt):
+            return True
+        inside = [node for statement in loop.attempt.body for node in ast.walk(statement)]
+        if any(isinstance(node, ast.Raise) for node in inside):
+            return True
+        calls = (node for node in inside if isinstance(node, ast.Call))
+        return any(self.semantics.evaluator.callees(call, loop.function) for call in calls)
 
     def _status_settled(self, loop: RetryLoop, handler: ast.ExceptHandler, fact: Fact | None) -> bool:
         """Whether an earlier handler takes the bad statuses, and this one is for what is left of the library's own."""
@@ -52,7 +64,7 @@ class RetryOnEverything(RetryVisitor):
         )
 
     def _tell(
-        self, node: Place, wide: Value, labels: list[tuple[Place, str]], fix: Rewrite | None, unknown: bool = False
+        self, node: Place, wide: Value, labels: list[tuple[Place, str]], fix: Rewrite | None, doubtful: bool = False
     ) -> None:
         name = wide.name if isinstance(wide, Symbol) else ""
         broad = name in BROAD
@@ -63,8 +75,8 @@ class RetryOnEverything(RetryVisitor):
             label="takes all exceptions" if broad else f"`{name}` is a base of 400, 401 and 404 too",
             labels=labels,
             help=_HELP,
-            confidence=Confidence.MEDIUM if unknown else Confidence.HIGH,
-            strict=unknown,
+            confidence=Confidence.MEDIUM if doubtful else Confidence.HIGH,
+            strict=doubtful,
             fix=fix,
         )
 

@@ -78,3 +78,59 @@ async def delete(job) -> None:
     await task
 """
     assert lines(only("acquire-without-release", text, tmp_path, monkeypatch)) == [12, 14]
+
+
+@pytest.mark.parametrize("line", ["reply.raise_for_status()", "if reply.status_code != 200: raise ValueError(url)"])
+def test_a_retry_is_told_by_default_where_a_bad_status_raises(
+    line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert not only("retry-on-everything", _RETRY.replace("pass  # status", line), tmp_path, monkeypatch).strict
+
+
+def test_a_retry_of_lost_requests_only_is_for_the_strict(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert only("retry-on-everything", _RETRY, tmp_path, monkeypatch).strict
+
+
+def test_a_helper_that_may_not_get_to_its_blocking_call_is_for_the_strict(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert only("blocking-call-in-async", _HELPERS, tmp_path, monkeypatch).strict
+    assert not only("blocking-call-in-async", _HELPERS.replace("if fresh:", "with lock:"), tmp_path, monkeypatch).strict
+
+
+_RETRY = """\
+import asyncio
+
+import httpx
+
+client = httpx.AsyncClient()
+
+
+async def fetch(url: str) -> str:
+    for attempt in range(4):
+        try:
+            reply = await client.get(url)
+            pass  # status
+            return reply.text
+        except Exception:
+            await asyncio.sleep(2**attempt)
+    raise RuntimeError(url)
+"""
+
+_HELPERS = """\
+import requests
+
+
+def token() -> str:
+    return requests.post("https://models.example/token", timeout=10).text
+
+
+def headers(fresh: bool) -> dict:
+    if fresh:
+        return {"authorization": token()}
+    return {}
+
+
+async def answer(fresh: bool) -> dict:
+    return headers(fresh)
+"""
