@@ -224,13 +224,12 @@ def _work(
         while True:
             numbers = line.recv()
             assert isinstance(numbers, list)
-            retires = False
             for number in numbers:
                 report = linters.report(targets[number])
-                retires = number == numbers[-1] and heavy()
+                retires = heavy()
                 line.send((report, retires))
-            if retires:
-                os._exit(0)
+                if retires:
+                    os._exit(0)
 
 
 def _ended(path: str, code: int | None) -> Crash:

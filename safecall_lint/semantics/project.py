@@ -19,7 +19,7 @@ from safecall_lint.trail import NUL, Counts, Trail
 
 _MARKERS = (".git", "pyproject.toml", "setup.py", "setup.cfg", "requirements.txt", "safecall-lint.toml")
 _MAX_DEPTH = 12
-_HEAVY = 8_000_000
+_HEAVY = 3_000_000
 
 
 _HELD: WeakSet[Project] = WeakSet()
