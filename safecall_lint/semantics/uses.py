@@ -80,11 +80,12 @@ def _bare(node: ast.Name, around: tuple[ast.AST, ...]) -> str:
 
 
 def _closed_by_with(around: tuple[ast.AST, ...]) -> bool:
+    return isinstance(around[0], ast.Call) and closes_argument(around[0])
+
+
+def closes_argument(call: ast.Call) -> bool:
     """`with closing(name)`, `await stack.enter_async_context(name)`."""
-    parent = around[0]
-    if not isinstance(parent, ast.Call):
-        return False
-    func = parent.func
+    func = call.func
     last = func.attr if isinstance(func, ast.Attribute) else getattr(func, "id", "")
     return last in ("closing", "aclosing", "enter_async_context", "enter_context")
 

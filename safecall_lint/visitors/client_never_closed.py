@@ -11,6 +11,7 @@ from safecall_lint.knowledge import Fact
 from safecall_lint.semantics.lifetimes import Fate
 from safecall_lint.semantics.model import Class, Function
 from safecall_lint.semantics.scan import CallSite
+from safecall_lint.semantics.uses import closes_argument
 from safecall_lint.visiting.visitor import Rewrite, Visitor
 
 
@@ -33,7 +34,13 @@ class ClientNeverClosed(Visitor):
             self._of_object(node, site, scope, fact)
 
     def _belongs_to_another(self, site: CallSite) -> bool:
-        return site.outer is not None and self.semantics.calls.kind(site.outer.node, self.context.scope) == "client"
+        """Whether a client that it is given to, or an exit stack, closes it."""
+        if site.outer is None:
+            return False
+        return (
+            closes_argument(site.outer.node)
+            or self.semantics.calls.kind(site.outer.node, self.context.scope) == "client"
+        )
 
     # -- owned by a call -----------------------------------------------------------------------------------------
 
