@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from safecall_lint.engine import Linter
+from safecall_lint.report import Report
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """`--bless` writes what is expected from what is, for a reader to look through before it is committed."""
@@ -14,3 +17,17 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def bless(request: pytest.FixtureRequest) -> bool:
     """Whether expectations are to be written."""
     return bool(request.config.getoption("--bless"))
+
+
+@pytest.fixture
+def linted(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The files that are linted and not only remembered."""
+    paths: list[str] = []
+    original = Linter.file
+
+    def noted(linter: Linter, path: str) -> Report:
+        paths.append(path)
+        return original(linter, path)
+
+    monkeypatch.setattr(Linter, "file", noted)
+    return paths

@@ -6,7 +6,6 @@ import json
 import os
 import random
 import shutil
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,8 +15,6 @@ from safecall_lint import trail
 from safecall_lint.cache import NAME, Cache
 from safecall_lint.cli.workspace import Outcome, lint
 from safecall_lint.discovery import Target, discover
-from safecall_lint.engine import Linter
-from safecall_lint.report import Report
 from safecall_lint.settings import Lookup, Settings
 from tests.cases import write
 from tests.edits import change
@@ -55,20 +52,6 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     write(tmp_path, {"project/pyproject.toml": ""})
     monkeypatch.chdir(tmp_path / "project")
     return tmp_path / "project"
-
-
-@pytest.fixture
-def linted(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
-    """The files that are linted and not only remembered."""
-    paths: list[str] = []
-    original = Linter.file
-
-    def noted(linter: Linter, path: str) -> Report:
-        paths.append(path)
-        return original(linter, path)
-
-    monkeypatch.setattr(Linter, "file", noted)
-    yield paths
 
 
 @pytest.fixture

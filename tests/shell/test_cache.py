@@ -14,27 +14,11 @@ import pytest
 
 from safecall_lint.cache import NAME, folder
 from safecall_lint.cli import run
-from safecall_lint.engine import Linter
-from safecall_lint.report import Report
 from tests.cases import write
 
 COMMAND = [sys.executable, "-m", "safecall_lint"]
 FILES = {"a.py": "bad()\n", "b.py": "good()\n", "lib/c.py": "slow()\nodd()\n"}
 BROKEN = "import httpx\nx = (\n"
-
-
-@pytest.fixture
-def linted(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The files that are linted and not only remembered."""
-    paths: list[str] = []
-    original = Linter.file
-
-    def noted(linter: Linter, path: str) -> Report:
-        paths.append(path)
-        return original(linter, path)
-
-    monkeypatch.setattr(Linter, "file", noted)
-    return paths
 
 
 @pytest.fixture
