@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+import signal
+from typing import TYPE_CHECKING
+
 import pytest
 
-from safecall_lint.engine import Linter
-from safecall_lint.report import Report
+if TYPE_CHECKING:
+    from safecall_lint.engine import Linter
+    from safecall_lint.report import Report
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # A shell starts its background jobs so; the processes that tests interrupt would inherit it and never end.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -22,6 +30,8 @@ def bless(request: pytest.FixtureRequest) -> bool:
 @pytest.fixture
 def linted(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The files that are linted and not only remembered."""
+    from safecall_lint.engine import Linter  # the runtime's copy is tested where there is no linter
+
     paths: list[str] = []
     original = Linter.file
 
