@@ -7,21 +7,23 @@ from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 
 _HERE = Path(__file__).parent
-_MARK = "_policy.py"
+_MARKS = ("LICENSE", "__init__.py", "_admission.py", "_execution.py", "_policy.py", "testing")
 
 
 def copy_runtime(target: Path) -> list[Path]:
     """Copy the runtime into `target`, as a package of any name; return the files written.
 
-    The copy needs what `safecall-lint[runtime]` needs, and not safecall-lint. An earlier copy is replaced as a whole.
+    The copy needs what `safecall-lint[runtime]` needs, and not safecall-lint. An earlier copy is replaced as a whole:
+    its modules have an underscore in front, and those that are no longer ours are deleted.
 
     Raises:
         FileExistsError: `target` holds something that is not an earlier copy.
     """
     if target.exists() and any(target.iterdir()):
-        if not (target / _MARK).is_file():
+        if not all((target / mark).exists() for mark in _MARKS):
             raise FileExistsError(f"{target} holds other files, so nothing was written: name a new directory")
-        shutil.rmtree(target)
+        for stale in target.rglob("_*.py"):
+            stale.unlink()
     written = [_copy(source, target) for source in sorted(_HERE.rglob("*.py"))]
     notice = target / "LICENSE"
     notice.write_text(_license(), encoding="utf-8")

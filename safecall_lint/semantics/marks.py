@@ -48,6 +48,7 @@ class Marks:
 
     def fitting(self, needs: Needs) -> Sequence[int]:
         """The numbers of those of `needs` that are met by what happens here."""
+        met: Sequence[int] = ()
         for stage, look in enumerate((self._names, self._blocks, self._calls)):
             look()
             met, undecided = needs.after(stage, frozenset(self.seen & needs.words))

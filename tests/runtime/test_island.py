@@ -127,8 +127,13 @@ def test_a_new_copy_replaces_an_old_one_and_nothing_else(tmp_path: Path) -> None
     stale.touch()
     copy_runtime(tmp_path / "calls")
     assert not stale.exists()
+    added = tmp_path / "calls" / "ours.py"
+    added.touch()
+    copy_runtime(tmp_path / "calls")
+    assert added.exists()
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "work.py").touch()
+    (tmp_path / "mine" / "_policy.py").touch()
     with pytest.raises(FileExistsError, match="nothing was written"):
         copy_runtime(tmp_path / "mine")
     assert (tmp_path / "mine" / "work.py").exists()
