@@ -91,7 +91,7 @@ def _inserted(rewrite: Rewrite, piece: Slice) -> Iterator[Edit]:
     source = module.source
     if rewrite.imports or rewrite.head:
         at = source.line_starts[import_line(module)]
-        text = "".join(f"import {name}{source.newline}" for name in sorted(set(rewrite.imports)))
+        text = "".join(f"{_import(name)}{source.newline}" for name in sorted(set(rewrite.imports)))
         text += "".join(f"{source.newline}{statement}{source.newline}" for statement in rewrite.head)
         if text.endswith("\n" + source.newline) and source.utf8[at:].startswith(source.newline.encode() * 2):
             text = text.removesuffix(source.newline)
@@ -102,6 +102,11 @@ def _inserted(rewrite: Rewrite, piece: Slice) -> Iterator[Edit]:
         at = source.line_starts[_top_line(module, piece.unit.first) - 1]
         gap = source.newline * 2
         yield Edit(source.span(at, at), source.newline.join(rewrite.before) + source.newline + gap)
+
+
+def _import(name: str) -> str:
+    module, _, member = name.partition(":")
+    return f"from {module} import {member}" if member else f"import {module}"
 
 
 def import_line(module: Module) -> int:

@@ -21,9 +21,9 @@ Place: TypeAlias = "cst.CSTNode | Site"
 @dataclass(frozen=True)
 class Rewrite:
     """A fix in terms of syntax. `nodes` replaces nodes of the slice; `sites` replaces the text of `ast` nodes of the
-    same file; `imports` are dotted names to make importable (`httpx`); `before` are statements to put, as lines of
-    code, in front of the top-level statement that the slice belongs to; `head` are lines to put after the file's
-    imports, each once however many fixes ask for it."""
+    same file; `imports` are modules to import (`httpx`), or names to import from one (`x.y:name`); `before` are
+    statements to put, as lines of code, in front of the top-level statement that the slice belongs to; `head` are lines
+    to put after the file's imports, each once however many fixes ask for it."""
 
     title: str
     safety: Safety

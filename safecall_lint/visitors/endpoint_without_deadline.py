@@ -14,10 +14,9 @@ from safecall_lint.semantics.endpoints import PATIENCE, Wait
 from safecall_lint.semantics.model import Function, Scope
 from safecall_lint.semantics.values import Site
 from safecall_lint.visiting.rewriting import expression, spelled
+from safecall_lint.visiting.toward_runtime import from_runtime, has_runtime
 from safecall_lint.visiting.visitor import Place, Rewrite, Visitor
 
-_OURS = "safecall-lint"
-_RUNTIME = "safecall_lint.runtime"
 _SHOWN = 4
 
 
@@ -76,12 +75,10 @@ class EndpointWithoutDeadline(Visitor):
 
     def _deadline(self, function: Function) -> tuple[cst.BaseExpression, tuple[str, ...], str] | None:
         """The deadline as this project writes it: the runtime's where it has the runtime, else asyncio's."""
-        project = self.semantics.project
-        runtime = project.runtime_module or _RUNTIME
-        if project.runtime_module or self.semantics.requirements.asks((_OURS,), function.module):
-            way, error = spelled(f"{runtime}.deadline", function), "DeadlineExceeded"
-            way = way and (way[0], (runtime,) if way[1] else ())
-        elif project.target_version and project.target_version < (3, 11):
+        oldest = self.semantics.project.target_version
+        if has_runtime(self.semantics, function.module):
+            way, error = from_runtime("deadline", function, self.semantics), "DeadlineExceeded"
+        elif oldest and oldest < (3, 11):
             return None
         else:
             way, error = spelled("asyncio.timeout", function), "TimeoutError"
