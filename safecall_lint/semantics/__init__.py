@@ -14,6 +14,7 @@ from safecall_lint.semantics.deployment import Deployment
 from safecall_lint.semantics.endpoints import Endpoints
 from safecall_lint.semantics.entries import Entries
 from safecall_lint.semantics.evaluate import Evaluator
+from safecall_lint.semantics.event_loops import EventLoops
 from safecall_lint.semantics.exceptions import Exceptions
 from safecall_lint.semantics.fanout import FanOuts
 from safecall_lint.semantics.guarding import Guarding
@@ -146,6 +147,10 @@ class Semantics:
     @cached_property
     def lifetimes(self) -> Lifetimes:
         return Lifetimes(self.calls)
+
+    @cached_property
+    def event_loops(self) -> EventLoops:
+        return EventLoops(self.calls, self.lifetimes)
 
     @cached_property
     def timeouts(self) -> Timeouts:

@@ -15,7 +15,6 @@ from safecall_lint.semantics.values import Constant, FunctionValue, Instance, Me
 _SPAWNING_NAMES = frozenset(
     {"create_task", "ensure_future", "start_soon", "add_task", "run_in_executor", "submit", "spawn"}
 )
-_SPAWNING_KINDS = frozenset({"spawn", "executor", "run"})
 
 
 @dataclass(frozen=True, slots=True)
