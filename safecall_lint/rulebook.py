@@ -25,7 +25,10 @@ class RulebookError(Exception):
 
 @dataclass(frozen=True)
 class Rule:
-    """One rule, as its page describes it. The header is read at once, the body only when it is asked for."""
+    """One rule, as its page describes it. The header is read at once, the body only when it is asked for.
+
+    `tests` is false for a rule that gives errors, but none that a test file is told of by default.
+    """
 
     name: str
     code: str
@@ -35,6 +38,7 @@ class Rule:
     profile: str
     since: str
     text: str = field(repr=False)
+    tests: bool = True
 
     @cached_property
     def page(self) -> Page:

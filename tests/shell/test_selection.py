@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from safecall_lint import rulebook as rulebook_module
 from safecall_lint.engine import Linter
+from safecall_lint.rulebook import rulebook
 from safecall_lint.settings import Settings
 from safecall_lint.source import Source
 
@@ -57,6 +59,15 @@ def test_test_files_get_errors_only(path: str, here: Path) -> None:
     assert shown(Settings(), path) == [BAD]
     assert shown(Settings(tests="all"), path) == [BAD, SLOW]
     assert shown(Settings(profile="all"), path) == [BAD, SLOW, ODD, WEIRD]
+
+
+def test_test_files_get_nothing_of_a_rule_whose_page_says_so(here: Path) -> None:
+    page = rulebook_module.pages_folder() / "bad-call.md"
+    page.write_text(page.read_text("utf-8").replace("since =", "tests = false\nsince ="), "utf-8")
+    rulebook.cache_clear()
+    assert shown(Settings(), "tests/m.py") == []
+    assert shown(Settings(tests="all"), "tests/m.py") == [BAD, SLOW]
+    assert shown(Settings(), "app/m.py") == [BAD, SLOW]
 
 
 def test_a_file_with_the_shape_of_a_test_is_one(here: Path) -> None:
