@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import ast
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TypeGuard
 
 import libcst as cst
 
 from safecall_lint.finding import Safety, Severity
 from safecall_lint.knowledge import Fact
+from safecall_lint.semantics.calls import keyword_or_position
 from safecall_lint.semantics.keywords import may_pass
 from safecall_lint.semantics.scan import CallSite
 from safecall_lint.semantics.sharing import Shared
+from safecall_lint.semantics.values import Instance, Value
 from safecall_lint.visiting.rewriting import spelled, with_keyword
-from safecall_lint.visiting.visitor import Rewrite, Visitor
+from safecall_lint.visiting.visitor import Place, Rewrite, Visitor
 
 
 class ClientWithoutLimits(Visitor):
@@ -23,15 +27,31 @@ class ClientWithoutLimits(Visitor):
         fact = self.semantics.calls.symbol(call, scope)
         if fact is None or fact.kind != "client" or fact.style != "async" or not fact.limits_keyword:
             return
-        names = (fact.limits_keyword, *fact.transport_keywords)
-        if fact.library == "declared" or any(may_pass(call, name, scope) for name in names):
+        carriers = [*self._carriers(call, fact)]
+        if fact.library == "declared" or None in carriers:
             return
         site = self.context.site(node)
         if site is None or self._belongs_to_another(site):
             return
         shared = None if self._only_upgrades(site, fact) else self._shared(site)
         if shared:
-            self._report(node, fact, shared)
+            self._report(node, fact, shared, next(filter(None, carriers), None))
+
+    def _carriers(self, call: ast.Call, fact: Fact) -> Iterator[Instance | None]:
+        """The connectors and transports given that have no limit of their own; None for whatever may bring one."""
+        for name in dict.fromkeys((fact.limits_keyword, *fact.transport_keywords)):
+            if may_pass(call, name, self.context.scope):
+                values = self.semantics.evaluator.values(keyword_or_position(call, name), self.context.scope)
+                yield values[0] if len(values) == 1 and self._is_bare(values[0]) else None
+
+    def _is_bare(self, value: Value) -> TypeGuard[Instance]:
+        if not isinstance(value, Instance) or value.call is None or value.scope is None:
+            return False
+        fact = self.semantics.evaluator.fact(value)
+        if fact is None or fact.kind not in ("connector", "transport") or not fact.limits_default:
+            return False
+        limits = filter(None, (fact.limits_keyword, fact.host_keyword))
+        return not any(may_pass(value.call, name, value.scope) for name in limits)
 
     def _belongs_to_another(self, site: CallSite) -> bool:
         return site.outer is not None and self.semantics.calls.kind(site.outer.node, self.context.scope) == "client"
@@ -50,19 +70,32 @@ class ClientWithoutLimits(Visitor):
             return None
         return self.semantics.sharing.shared(site, scope)
 
-    def _report(self, node: cst.Call, fact: Fact, shared: Shared) -> None:
+    def _report(self, node: cst.Call, fact: Fact, shared: Shared, carrier: Instance | None) -> None:
         sdk = bool(fact.inner_keyword)
+        own = self.semantics.evaluator.fact(carrier) if carrier else None
+        place, keyword = (carrier.site, own.limits_keyword) if carrier and own else (None, fact.limits_keyword)
+        labels: list[tuple[Place, str]] = [(shared.by, "here")] if shared.by else []
         self.report(
             node,
             f"nobody chose this client's limit: it opens up to {fact.limits_default} connections",
-            label=f"{shared.how}, without `{fact.limits_keyword}`",
-            labels=[(shared.by, "here")] if shared.by else [],
+            label=shared.how if carrier else f"{shared.how}, without `{keyword}`",
+            labels=[*labels, *([(place, f"without `{keyword}`")] if place else [])],
             help="state how many connections the vendor and this process can bear",
             notes=[_default(fact)],
             severity=Severity.INFO if sdk else None,
             strict=sdk,
-            fix=self._stated(node, fact),
+            fix=self._in_carrier(node, carrier, own) if carrier and own else self._stated(node, fact),
         )
+
+    def _in_carrier(self, node: cst.Call, carrier: Instance, fact: Fact) -> Rewrite | None:
+        """The library's own default, written down in a connector that stands in the client's call."""
+        wanted = ast.dump(carrier.call) if carrier.call else ""
+        given = (arg.value for arg in node.args if isinstance(arg.value, cst.Call) and fact.kind == "connector")
+        for call in given:
+            if ast.dump(self.context.call(call)) == wanted:
+                stated = with_keyword(call, fact.limits_keyword, str(fact.limits_default))
+                return self._rewrite(fact, {call: stated})
+        return None
 
     def _stated(self, node: cst.Call, fact: Fact) -> Rewrite | None:
         """The library's own default, written down."""
@@ -74,11 +107,11 @@ class ClientWithoutLimits(Visitor):
             return None
         name, imports = written
         value = f"{name}({text.format(fact=fact)})"
+        return self._rewrite(fact, {node: with_keyword(node, fact.limits_keyword, value)}, imports)
+
+    def _rewrite(self, fact: Fact, nodes: Mapping[cst.CSTNode, cst.Call], imports: Sequence[str] = ()) -> Rewrite:
         return Rewrite(
-            f"state the limit that `{fact.library}` has by default",
-            Safety.SAFE,
-            nodes={node: with_keyword(node, fact.limits_keyword, value)},
-            imports=imports,
+            f"state the limit that `{fact.library}` has by default", Safety.SAFE, nodes=nodes, imports=imports
         )
 
 
