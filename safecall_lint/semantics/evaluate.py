@@ -16,7 +16,7 @@ from safecall_lint.semantics.evaluation import attributes, bindings, calling, ex
 from safecall_lint.semantics.evaluation.answers import Answers
 from safecall_lint.semantics.evaluation.declared import declared_kind, declared_name
 from safecall_lint.semantics.model import Class, Function, Module, Scope
-from safecall_lint.semantics.project import Project
+from safecall_lint.semantics.project import RUNTIME, Project
 from safecall_lint.semantics.scan import Binding
 from safecall_lint.semantics.shapes import Shapes
 from safecall_lint.semantics.values import (
@@ -85,7 +85,11 @@ class Evaluator:
         return self.guarded("bound", binding, owner, lambda: _BINDINGS[binding.form](self, binding, owner))
 
     def imported(self, target: str, importer: Module) -> tuple[Value, ...]:
-        """What an import target is: a first-party module or something in it, else a library's symbol."""
+        """What an import target is: a first-party module or something in it, else a library's symbol. The project's
+        copy of the runtime is the runtime."""
+        copy = self.project.runtime_module
+        if copy and f"{target}.".startswith(f"{copy}."):
+            return (Symbol(self.facts.canonical(RUNTIME + target.removeprefix(copy))),)
         found = self.project.resolve(target, importer)
         if found is None or self._namesake(target, importer, *found):
             return () if target.startswith(".") else (Symbol(self.facts.canonical(target)),)

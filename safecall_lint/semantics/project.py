@@ -19,6 +19,7 @@ from safecall_lint.trail import NUL, Counts, Trail
 
 _MARKERS = (".git", "pyproject.toml", "setup.py", "setup.cfg", "requirements.txt", "safecall-lint.toml")
 _MAX_DEPTH = 12
+RUNTIME = "safecall_lint.runtime"
 _HEAVY = 3_000_000
 
 

@@ -6,10 +6,10 @@ from typing import Final
 
 from safecall_lint.semantics import Semantics
 from safecall_lint.semantics.model import Module, Scope
+from safecall_lint.semantics.project import RUNTIME
 from safecall_lint.semantics.scan import Binding
 from safecall_lint.visiting.rewriting import spelled
 
-_RUNTIME: Final = "safecall_lint.runtime"
 _OURS: Final = "safecall-lint"
 _OLDEST: Final = (3, 11)
 
@@ -32,7 +32,7 @@ def from_runtime(name: str, scope: Scope, semantics: Semantics) -> tuple[str, tu
     runtime does not, or the package's name means something else here.
     """
     project = semantics.project
-    source = project.runtime_module or _RUNTIME
+    source = project.runtime_module or RUNTIME
     if project.target_version and project.target_version < _OLDEST:
         return None
     for local, rows in scope.module.scan.bindings.items():

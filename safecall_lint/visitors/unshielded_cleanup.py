@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import ast
+import re
 
 import libcst as cst
 
+from safecall_lint.finding import Safety
 from safecall_lint.semantics.flow import own_nodes
 from safecall_lint.semantics.model import Function
 from safecall_lint.semantics.scan import CallSite, Frame
-from safecall_lint.semantics.values import Instance, Site, Symbol
-from safecall_lint.visiting.visitor import Visitor
+from safecall_lint.semantics.values import FunctionValue, Instance, Member, Site, Symbol
+from safecall_lint.visiting.rewriting import expression, with_keyword
+from safecall_lint.visiting.toward_runtime import from_runtime, price
+from safecall_lint.visiting.visitor import Rewrite, Visitor
 
 _WAITS = ("shield", "wait-for", "fan-out", "sleep")
 _CANCELLED = "asyncio.CancelledError"
+_CLOSING = re.compile(r"close|exit|clean|stop|shut|disconnect|terminat|leave")
+_PATIENCE = 5.0
 
 
 class UnshieldedCleanup(Visitor):
@@ -76,7 +82,40 @@ class UnshieldedCleanup(Visitor):
             label="is awaited with nothing to protect it",
             labels=[(Site(function.module, handler), "runs because of a cancellation")],
             help="shield and bound it: `with anyio.move_on_after(5, shield=True)`, or `wait_for(shield(task), 5)`",
+            fix=self._fix(node, function),
         )
+
+    # -- the fix -------------------------------------------------------------------------------------------------
+
+    def _fix(self, node: cst.Await, function: Function) -> Rewrite | None:
+        """`await shielded(cleanup(), timeout=5)`, which runs the clean-up in a task of its own."""
+        assert isinstance(node.expression, cst.Call)
+        site = self.context.site(node.expression)
+        way = from_runtime("shielded", function, self.semantics)
+        if site is None or way is None or not self._movable(site, function):
+            return None
+        call = with_keyword(cst.Call(expression(way[0]), [cst.Arg(node.expression)]), "timeout", f"{_PATIENCE:g}")
+        risk = f"clean-up that takes longer than {_PATIENCE:g} s ends in a `TimeoutError`"
+        risk += price(self.semantics, function.module)
+        title = f"shield it, for {_PATIENCE:g} s at most"
+        return Rewrite(title, Safety.UNSAFE, {node.expression: call}, imports=way[1], risk=risk)
+
+    def _movable(self, site: CallSite, function: Function) -> bool:
+        """Whether an awaited call can run in another task: nothing in or below it may leave a scope that the task
+        around it has entered, as the closing of an exit stack does."""
+        callees = self.semantics.evaluator.callees(site.node, function)
+        below = [inner for callee in callees for inner in self.semantics.reach.below(callee)]
+        inside = [(call, inner) for inner in below for call in inner.scan.calls]
+        return not any(self._may_leave(call, inner) for call, inner in [(site, function), *inside] if call.awaited)
+
+    def _may_leave(self, site: CallSite, function: Function) -> bool:
+        """Whether a call may close something, on an object of which nothing is known."""
+        evaluator = self.semantics.evaluator
+        for value in evaluator.values(site.node.func, function):
+            owner = evaluator.fact(value.owner) if isinstance(value, Member) else None
+            if isinstance(value, Symbol | FunctionValue) or (owner and owner.kind == "client"):
+                return False
+        return isinstance(site.node.func, ast.Attribute) and bool(_CLOSING.search(site.node.func.attr))
 
     def _whole(self, node: cst.Await, name: str, function: Function) -> None:
         """`finally: await task`, where nobody has cancelled the task: a reader that goes waits for all of it."""

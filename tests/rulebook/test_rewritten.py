@@ -1,0 +1,75 @@
+"""Code that a fix has rewritten runs, and the harm is gone: each mistake is made against the loopback vendor as it was
+written, and once more as the fixer leaves it."""
+
+from __future__ import annotations
+
+import asyncio
+import textwrap
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from safecall_lint.rulebook import rulebook
+from safecall_lint.runtime import testing
+from safecall_lint.runtime.testing import Vendor, reply
+from tests.cases import EXAMPLE, fixed
+
+Code = dict[str, Any]
+Both = Callable[[str, str], tuple[Code, Code]]
+
+
+@pytest.fixture
+def both(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Both:
+    """The names of a module, as it is written and as a rule's unsafe fix leaves it."""
+
+    def make(rule: str, code: str) -> tuple[Code, Code]:
+        monkeypatch.chdir(tmp_path)
+        text = textwrap.dedent(code)
+        (tmp_path / EXAMPLE).write_text(text, "utf-8")
+        changed = fixed(rulebook()[rule], EXAMPLE, unsafe=True)
+        assert changed != text
+        return _run(text), _run(changed)
+
+    return make
+
+
+def _run(text: str) -> Code:
+    names: Code = {"__name__": "example"}
+    exec(compile(text, EXAMPLE, "exec"), names)  # noqa: S102 (the test's own code)
+    return names
+
+
+def test_a_second_cancellation_does_not_cut_the_clean_up(both: Both) -> None:
+    before, after = both(
+        "unshielded-cleanup",
+        """
+        import asyncio
+        import httpx
+
+        async def run(client: httpx.AsyncClient) -> None:
+            try:
+                await client.post("/work")
+            except asyncio.CancelledError:
+                await client.delete("/work")
+                raise
+        """,
+    )
+
+    async def cut(code: Code) -> int:
+        async with Vendor() as vendor, httpx.AsyncClient(base_url=vendor.url) as client:
+            vendor.on("/work", reply(200, latency=2))
+            task = asyncio.create_task(code["run"](client))
+            for _ in range(2):
+                await asyncio.sleep(1)
+                task.cancel()
+            await asyncio.wait([task])
+            assert task.cancelled()
+            await asyncio.sleep(1)
+            assert [request.method for request in vendor.traffic.requests] == ["POST", "DELETE"]
+            return vendor.traffic.early_closes
+
+    assert testing.run(cut(before)) == 2
+    assert testing.run(cut(after)) == 1
