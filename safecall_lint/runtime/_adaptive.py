@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+
+from ._setting import Check, Number, UnstatedCount, count, is_stated, verify
 
 _SMOOTHING = 0.5
 _HEADROOM = 4
@@ -11,6 +14,13 @@ _STEEPEST = 0.5
 _MEMORY = 30.0
 _LOOK_AGAIN = 0.9
 _NEVER = float("inf")
+_MAXIMUM, _INITIAL = UnstatedCount(200), UnstatedCount(20)
+_CHECKS: Mapping[str, Check] = {
+    "minimum": count(1, "slots can run out for ever"),
+    "maximum": count(1, "no call is ever sent"),
+    "initial": count(1, "no call is ever sent"),
+    "tolerance": Number(least=1, so="even the best time is too slow", give="a factor from 1, such as 1.5"),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,22 +37,33 @@ class AdaptiveConcurrency:
 
     Args:
         minimum: the fewest slots.
-        maximum: the most; a pool needs as many connections.
-        initial: how many to begin with.
+        maximum: the most; a pool needs as many connections. Default: 200, or what is stated of the others where that is
+            more.
+        initial: how many to begin with. Default: 20, or the bound that is nearest to it.
         tolerance: how much slower than the best an answer may be before slots are taken away.
 
     Raises:
+        TypeError: a number of slots that is not whole, or a `tolerance` that is no number.
         ValueError: the numbers are not in the order 1 <= minimum <= initial <= maximum, or `tolerance` is below 1.
     """
 
     minimum: int = 1
-    maximum: int = 200
-    initial: int = 20
+    maximum: int = _MAXIMUM
+    initial: int = _INITIAL
     tolerance: float = 1.5
 
     def __post_init__(self) -> None:
-        if not 1 <= self.minimum <= self.initial <= self.maximum or self.tolerance < 1:
-            raise ValueError(f"{self}: the order is 1 <= minimum <= initial <= maximum, and tolerance is at least 1")
+        verify("AdaptiveConcurrency", self, _CHECKS)
+        if not is_stated(self.maximum):
+            stated = self.initial if is_stated(self.initial) else self.minimum
+            object.__setattr__(self, "maximum", UnstatedCount(max(_MAXIMUM, self.minimum, stated)))
+        if not is_stated(self.initial):
+            object.__setattr__(self, "initial", UnstatedCount(max(self.minimum, min(_INITIAL, self.maximum))))
+        if not self.minimum <= self.initial <= self.maximum:
+            raise ValueError(
+                f"{self} starts outside its own bounds, so nothing says how many slots there are:"
+                " keep to minimum <= initial <= maximum"
+            )
 
 
 class Gradient:

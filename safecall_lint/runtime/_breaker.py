@@ -3,14 +3,25 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
 
 from ._events import CircuitState
+from ._setting import Check, count, optional, seconds, share, verify
 from ._window import Window
 
 _CALLS, _FAILED, _SLOW = range(3)
+_ALWAYS_OR_NEVER = "the circuit opens at once or never"
+_CHECKS: Mapping[str, Check] = {
+    "failure_rate": share(_ALWAYS_OR_NEVER),
+    "minimum_calls": count(1, _ALWAYS_OR_NEVER),
+    "window": seconds("30", "the window has no beginning or no end"),
+    "open_for": seconds("15", "the circuit closes at once or never"),
+    "probes": count(1, "an open circuit never closes"),
+    "slow_call": optional(seconds("10", "every call is slow or none is")),
+    "slow_rate": share(_ALWAYS_OR_NEVER),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,10 +37,12 @@ class CircuitBreaker:
         window: length of the sliding window in seconds.
         open_for: seconds without any call before the first probe.
         probes: how many calls may try the vendor at once while half-open; as many successes close the circuit.
-        slow_call: a call that takes longer than this many seconds is slow; None counts none.
+        slow_call: a call that takes longer than this many seconds is slow; None counts none. It is below the policy's
+            call timeout: a call that reaches that has failed.
         slow_rate: open when this share of the calls in the window was slow.
 
     Raises:
+        TypeError: a setting that is no number.
         ValueError: a share is outside 0 to 1, or another number is not positive.
     """
 
@@ -42,12 +55,7 @@ class CircuitBreaker:
     slow_rate: float = 0.8
 
     def __post_init__(self) -> None:
-        for name in ("failure_rate", "slow_rate"):
-            if not 0 < getattr(self, name) <= 1:
-                raise ValueError(f"{name}={getattr(self, name)} is a share: above 0, at most 1")
-        for name in ("minimum_calls", "window", "open_for", "probes"):
-            if not getattr(self, name) > 0:
-                raise ValueError(f"{name}={getattr(self, name)} must be above 0")
+        verify("CircuitBreaker", self, _CHECKS)
 
 
 Permit: TypeAlias = int

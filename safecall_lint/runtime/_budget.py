@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Mapping
 from dataclasses import dataclass
 
+from ._setting import Check, Number, seconds, share, verify
 from ._window import Window
 
 _CALLS, _RETRIES = range(2)
+_CHECKS: Mapping[str, Check] = {
+    "ratio": share("it bounds nothing", of_none=True),
+    "minimum_per_second": Number(least=0, so="it bounds nothing", give="retries a second from 0, such as 1"),
+    "window": seconds("10", "the window has no beginning or no end"),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +31,8 @@ class RetryBudget:
         window: length of the sliding window in seconds.
 
     Raises:
-        ValueError: a number is negative, or `window` is 0.
+        TypeError: a setting that is no number.
+        ValueError: `ratio` is outside 0 to 1, or another number is out of bounds.
     """
 
     ratio: float = 0.2
@@ -32,8 +40,7 @@ class RetryBudget:
     window: float = 10.0
 
     def __post_init__(self) -> None:
-        if self.ratio < 0 or self.minimum_per_second < 0 or self.window <= 0:
-            raise ValueError("a retry budget needs ratio >= 0, minimum_per_second >= 0 and window > 0")
+        verify("RetryBudget", self, _CHECKS)
 
 
 class Budget:

@@ -7,6 +7,8 @@ import random
 import time
 from typing import Protocol
 
+from ._setting import Kind, optional
+
 
 class Clock(Protocol):
     """Time, sleep and randomness as one dependency.
@@ -32,14 +34,21 @@ class Clock(Protocol):
         ...
 
 
+_CHANCE = optional(Kind(random.Random, "there is no jitter", "random.Random(seed), or None"))
+
+
 class LoopClock:
     """The running event loop's own time.
 
     Args:
         chance: source of jitter; pass `random.Random(seed)` for the same delays on every run.
+
+    Raises:
+        TypeError: `chance` is no `random.Random`.
     """
 
     def __init__(self, chance: random.Random | None = None) -> None:
+        _CHANCE("LoopClock", "chance", chance)
         self.random = random.random if chance is None else chance.random
 
     def time(self) -> float:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 
+from ._setting import Kind
+
+_TARGET = Kind((str, os.PathLike), "there is no folder to write to", "a Path")
 _HERE = Path(__file__).parent
 _MARKS = ("LICENSE", "__init__.py", "_admission.py", "_execution.py", "_policy.py", "testing")
 
 
-def copy_runtime(target: Path) -> list[Path]:
+def copy_runtime(target: Path | str) -> list[Path]:
     """Copy the runtime into `target`, as a package of any name; return the files written.
 
     The copy needs what `safecall-lint[runtime]` needs, and not safecall-lint. An earlier copy is replaced as a whole:
@@ -18,7 +22,10 @@ def copy_runtime(target: Path) -> list[Path]:
 
     Raises:
         FileExistsError: `target` holds something that is not an earlier copy.
+        TypeError: `target` is no path.
     """
+    _TARGET("copy_runtime", "target", target)
+    target = Path(target)
     if target.exists() and any(target.iterdir()):
         if not all((target / mark).exists() for mark in _MARKS):
             raise FileExistsError(f"{target} holds other files, so nothing was written: name a new directory")

@@ -6,10 +6,17 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
+from typing import TYPE_CHECKING
 
 from ._errors import DeadlineExceeded
+from ._setting import Number
+
+if TYPE_CHECKING:
+    from contextlib import _AsyncGeneratorContextManager
 
 NEVER = float("inf")
+
+_SECONDS = Number(least=-NEVER, most=NEVER, so="it never comes and bounds nothing", give="a number of seconds")
 
 current: ContextVar[float] = ContextVar("safecall_deadline", default=NEVER)
 """The loop time at which the work of this context ends."""
@@ -21,16 +28,26 @@ def remaining() -> float:
     return at if at == NEVER else at - asyncio.get_running_loop().time()
 
 
-@asynccontextmanager
-async def deadline(seconds: float) -> AsyncIterator[None]:
+def deadline(seconds: float) -> _AsyncGeneratorContextManager[None]:
     """Bound everything inside to `seconds`, and tell every policy inside how much is left.
 
     A deadline inside a longer one shortens it; one inside a shorter one changes nothing. Use it once, where a
     request enters the service: attempts then shrink to what is left, and a retry that cannot finish is not begun.
 
+    Args:
+        seconds: how long. It may come from `remaining()`: infinity bounds nothing, and 0 or less is a time already up.
+
     Raises:
         DeadlineExceeded: the time was up; what ran inside was cancelled.
+        TypeError: `seconds` is no number.
+        ValueError: `seconds` is NaN.
     """
+    _SECONDS("deadline", "seconds", seconds)
+    return _bounded(seconds)
+
+
+@asynccontextmanager
+async def _bounded(seconds: float) -> AsyncIterator[None]:
     at = min(current.get(), asyncio.get_running_loop().time() + seconds)
     limit = asyncio.timeout_at(at)
     token = current.set(at)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Awaitable, Callable
 from typing import Any, Generic, TypeVar
 
@@ -28,13 +29,24 @@ class FunctionCall(Generic[T]):
         self._failure: Failure | None = None
 
     async def send(self, slot: Slot) -> T:
-        result = await self._function(*self._args, **self._kwargs)
+        opened = self._function(*self._args, **self._kwargs)
+        try:
+            result = await opened
+        except TypeError:
+            if inspect.isawaitable(opened):
+                raise
+            raise self._not_awaitable(opened) from None
         if _failure.is_response(result):
             slot.heed(result.headers)
             self._failure = _failure.of_response(result)
         else:
             self._failure = None
         return result
+
+    def _not_awaitable(self, opened: object) -> TypeError:
+        instead = "use policy.stream()" if hasattr(opened, "__aiter__") else "pass a coroutine function"
+        kind = type(opened).__name__
+        return TypeError(f"call: {self._function!r} returned a {kind}, which nobody can await: {instead}")
 
     def judge(self, result: T) -> Failure | None:
         return self._failure

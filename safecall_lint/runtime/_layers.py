@@ -56,12 +56,13 @@ class Layers:
         self._stream_gates, admits_streams = self.gates, self.admission
         if policy.max_streams is not None:
             self._stream_gates, admits_streams = self._make_admission(policy.max_streams)
-        settings = CallSettings(policy.name, policy.call_timeout, policy.deadline, policy.retry, no_answer)
+        deadline = float(policy.deadline)
+        settings = CallSettings(policy.name, float(policy.call_timeout), deadline, policy.retry, no_answer)
         self.calls = self._execution(settings, self.admission)
         own_slots = policy.max_streams is not None
         self.streamed_requests = self._execution(settings, admits_streams) if own_slots else self.calls
-        first = policy.stream_limits.first
-        opening = CallSettings(policy.name, first, policy.deadline, policy.retry, _no_first_chunk)
+        first = float(policy.stream_limits.first)
+        opening = CallSettings(policy.name, first, deadline, policy.retry, _no_first_chunk)
         counter = StreamCounter(policy.name, policy.clock, self._emit)
         self.streams = StreamSettings(policy.stream_limits, counter, self._execution(opening, admits_streams))
 
@@ -81,19 +82,20 @@ class Layers:
         policy = self._policy
         gates = PerLoop(functools.partial(self._make_gate, slots))
         bound = 4 * most(slots) if policy.max_queue is None else policy.max_queue
-        queue = QueueSettings(policy.name, policy.queue_timeout, bound)
+        queue = QueueSettings(policy.name, float(policy.queue_timeout), bound)
         return gates, Admission(queue, gates, self._quota, self._limiter, self.circuit, policy.clock, self._emit)
 
     def _make_gate(self, slots: int | AdaptiveConcurrency) -> Gate:
         policy, emit = self._policy, self._emit
         if isinstance(slots, int):
-            return Gate(slots, self._quota, policy.clock.time, policy.queue_timeout)
+            return Gate(slots, self._quota, policy.clock.time, float(policy.queue_timeout))
 
         def resized(before: int, after: int) -> None:
             if emit is not None:
                 emit(ConcurrencyChanged(policy.name, before, after))
 
-        return Gate(slots.initial, self._quota, policy.clock.time, policy.queue_timeout, Gradient(slots), resized)
+        patience = float(policy.queue_timeout)
+        return Gate(int(slots.initial), self._quota, policy.clock.time, patience, Gradient(slots), resized)
 
     def _make_circuit(self) -> Circuit | None:
         policy, emit = self._policy, self._emit

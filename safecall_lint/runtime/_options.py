@@ -8,9 +8,13 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from ._gate import Priority
+from ._setting import Number
 
 if TYPE_CHECKING:
     from ._slot import Slot
+
+
+USED = Number(least=0, so="the quota would be charged nonsense", give="the tokens that were used, from 0")
 
 
 @dataclass(slots=True, eq=False)
@@ -26,7 +30,13 @@ class CallOptions:
     _token: Token[CallOptions] | None = field(default=None, repr=False)
 
     def settle(self, tokens: float) -> None:
-        """Tell how many tokens the last call in here really used; the quota gets the difference back."""
+        """Tell how many tokens the last call in here really used; the quota gets the difference back.
+
+        Raises:
+            TypeError: `tokens` is no number.
+            ValueError: `tokens` is negative or not finite.
+        """
+        USED("settle", "tokens", tokens)
         if self._slot is not None:
             self._slot.settle(tokens)
 

@@ -12,7 +12,7 @@ from . import _options
 from ._adaptive import AdaptiveConcurrency
 from ._admission import Limiter, SlotContext
 from ._breaker import CircuitBreaker
-from ._checks import check, most
+from ._checks import CALL_TIMEOUT, DEADLINE, QUEUE_TIMEOUT, check, check_options, check_together, defaults, most
 from ._clock import Clock, LoopClock
 from ._events import Events
 from ._function_call import FunctionCall
@@ -21,6 +21,7 @@ from ._layers import Layers
 from ._options import CallOptions
 from ._rate import Rate
 from ._retry import Retry
+from ._setting import called_later, coroutine_function
 from ._state import PolicyState
 from ._stream import StreamContext, open_stream
 from ._transport import _build
@@ -48,17 +49,22 @@ class CallPolicy:
         max_streams: slots of their own for streams, those of `stream()` and those that a client asks for; None lets
             streams share the slots of the calls.
         max_queue: calls that may wait for a slot; one more is refused at once. Default: 4 x max_concurrency.
-        queue_timeout: seconds a call may wait for its slot. It ends when the slot is taken.
+        queue_timeout: seconds a call may wait for its slot. It ends when the slot is taken. Default: 5.
         rate: one quota or several, all of which every attempt is charged to; or an `AsyncLimiter` as it is.
-        call_timeout: seconds for one attempt.
-        deadline: seconds for the whole call: queueing, every attempt, every backoff.
+        call_timeout: seconds for one attempt. Default: 30.
+        deadline: seconds for the whole call: queueing, every attempt, every backoff. Default: 60.
         retry: which failures are repeated; `Retry(attempts=1)` repeats none.
         breaker: when to stop calling; None never stops.
         stream_limits: seconds for the first chunk of a stream, for the pause between two, and for all of it.
         events: told about everything that happens, by a plain call.
         clock: time, sleep and jitter.
 
+    A default gives way: the queue timeout is at most the `deadline` that you state, so is the call timeout, which is at
+    least twice a `slow_call`, and the deadline has room for one attempt with its whole queue and call timeout. Only two
+    settings that were both stated can contradict each other.
+
     Raises:
+        TypeError: a setting of a wrong type.
         ValueError: settings that cannot work, alone or together.
     """
 
@@ -66,10 +72,10 @@ class CallPolicy:
     max_concurrency: int | AdaptiveConcurrency = 50
     max_streams: int | None = None
     max_queue: int | None = None
-    queue_timeout: float = 5.0
+    queue_timeout: float = QUEUE_TIMEOUT
     rate: Rate | Sequence[Rate] | Limiter | None = None
-    call_timeout: float = 30.0
-    deadline: float = 60.0
+    call_timeout: float = CALL_TIMEOUT
+    deadline: float = DEADLINE
     retry: Retry = field(default_factory=Retry)
     breaker: CircuitBreaker | None = field(default_factory=CircuitBreaker)
     stream_limits: StreamLimits = field(default_factory=StreamLimits)
@@ -79,6 +85,9 @@ class CallPolicy:
 
     def __post_init__(self) -> None:
         check(self)
+        for name, value in defaults(self).items():
+            object.__setattr__(self, name, value)
+        check_together(self)
         object.__setattr__(self, "_layers", Layers(self))
 
     def call(self, function: Callable[P, Awaitable[T]], /, *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, T]:
@@ -88,15 +97,23 @@ class CallPolicy:
             CallRejected: the call was refused before it was sent.
             CallTimeout: the last attempt took longer than `call_timeout`.
             DeadlineExceeded: the whole call took longer than `deadline`.
+            TypeError: `function` cannot be called, or returns nothing to await.
         """
+        if not callable(function):
+            called_later(self.name, "function", function)
         return self._layers.calls.run(FunctionCall(function, args, kwargs), _options.applying_to(self))
 
     def __call__(self, function: Callable[P, Awaitable[T]]) -> Callable[P, Coroutine[Any, Any, T]]:
-        """Decorate a coroutine function, so that each of its calls goes through the policy."""
+        """Decorate a coroutine function, so that each of its calls goes through the policy.
+
+        Raises:
+            TypeError: `function` is none, as far as can be seen before it is called.
+        """
         if inspect.isasyncgenfunction(function):
             raise TypeError(
                 f"{function.__name__} yields a stream: its slot ends with the stream, so use policy.stream()"
             )
+        coroutine_function(self.name, "function", function)
 
         @functools.wraps(function)
         def guarded(*args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, T]:
@@ -176,7 +193,9 @@ class CallPolicy:
         Raises:
             CallRejected: the stream was refused before it was opened.
             StreamTimeout: the first chunk did not come in time.
+            TypeError: `opens` cannot be called, or gives nothing to iterate.
         """
+        called_later(self.name, "opens", opens)
         return open_stream(self._layers.streams, _options.applying_to(self), functools.partial(opens, *args, **kwargs))
 
     def options(
@@ -196,11 +215,10 @@ class CallPolicy:
             repeatable: your word that the call does no harm when it happens twice.
 
         Raises:
-            ValueError: `weight` is outside 1 to `max_concurrency`, or `tokens` is negative.
+            TypeError: an option of a wrong type.
+            ValueError: `weight` is outside 1 to `max_concurrency`, or `tokens` is negative or not finite.
         """
-        slots = most(self.max_concurrency)
-        if not 1 <= weight <= slots or tokens < 0:
-            raise ValueError(f"weight={weight} must be 1 to {slots}, and tokens={tokens} not negative")
+        check_options(self.name, most(self.max_concurrency), priority, tokens, weight, repeatable)
         return CallOptions(self, priority, tokens, weight, repeatable)
 
     def state(self) -> PolicyState:

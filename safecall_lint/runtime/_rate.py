@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
-import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from ._allowance import Counted
+from ._setting import Check, Number, choice, flag, optional, seconds, verify
+
+_CHECKS: Mapping[str, Check] = {
+    "limit": Number(above=0, so="nothing ever passes", give="the vendor's quota for one window, such as 60"),
+    "per": seconds("60", "the window has no beginning or no end"),
+    "burst": optional(Number(least=1, so="no whole call starts at once", give="a number from 1, or leave it out")),
+    "counts": choice(Counted, "nothing is counted"),
+    "heeds_vendor": flag,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +30,8 @@ class Rate:
         heeds_vendor: an answer that says less is left than we think tightens the rate until the vendor's reset.
 
     Raises:
-        ValueError: a number is not positive, or `burst` is above `limit`.
+        TypeError: a setting of a wrong type.
+        ValueError: a number is out of bounds, `limit` is below 1, or `burst` is above `limit`.
     """
 
     limit: float
@@ -31,10 +41,17 @@ class Rate:
     heeds_vendor: bool = True
 
     def __post_init__(self) -> None:
-        if not (0 < self.limit < math.inf and 0 < self.per < math.inf):
-            raise ValueError(f"Rate({self.limit}, per={self.per}): both numbers must be above 0 and finite")
-        if self.burst is not None and not 0 < self.burst <= self.limit:
-            raise ValueError(f"burst={self.burst} must be above 0 and at most the limit of {self.limit:g}")
+        verify("Rate", self, _CHECKS)
+        if self.limit < 1:
+            raise ValueError(
+                f"Rate: limit={self.limit:g} is below 1, so nothing whole ever passes:"
+                f" say the same as Rate(1, per={self.per / self.limit:g})"
+            )
+        if self.burst is not None and self.burst > self.limit:
+            raise ValueError(
+                f"Rate: burst={self.burst:g} is above the limit of {self.limit:g}, so it never starts at once:"
+                " lower burst to the limit or below"
+            )
 
     @property
     def largest_burst(self) -> float:

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 from . import _failure
 from ._budget import RetryBudget
 from ._failure import Failure
 from ._headers import retry_after
+from ._setting import Check, Kind, choice, count, flag, function, optional, pause, refusal, verify
 
 Predicate: TypeAlias = Callable[[Exception], bool]
 On: TypeAlias = type[Exception] | Predicate | tuple[type[Exception] | Predicate, ...]
@@ -19,6 +19,37 @@ Repeat: TypeAlias = Literal["safe", "keyed", "always"]
 
 TRANSIENT: Predicate = _failure.is_transient
 """The default of `Retry(on=)`: lost connections, timeouts, and HTTP 408, 409, 429 and 5xx."""
+
+_MOST_DOUBLINGS = 1000
+"""One more than a float holds is 1024; `cap` decides long before."""
+
+_PREDICATE = function("it names no failure", "exception types, predicates, or a tuple of both, such as TRANSIENT")
+
+
+def _on(owner: str, name: str, value: Any) -> None:
+    rules = value if isinstance(value, tuple) else (value,)
+    if not rules:
+        raise refusal(ValueError, owner, name, value, "names nothing, so nothing is repeated: give attempts=1 for that")
+    for rule in rules:
+        if not isinstance(rule, type):
+            _PREDICATE(owner, name, rule)
+        elif not issubclass(rule, Exception) or issubclass(rule, asyncio.CancelledError):
+            fact = "is no Exception, so a call is never repeated for it, and a cancelled one must not be"
+            raise refusal(TypeError, owner, name, rule, f"{fact}: give exception types, such as ConnectionError")
+
+
+_CHECKS: Mapping[str, Check] = {
+    "attempts": count(1, "the call is never sent, or sent for ever"),
+    "on": _on,
+    "base": pause("0.5"),
+    "cap": pause("20"),
+    "repeat": choice(Repeat, "nothing says what may happen twice"),
+    "pause_all": flag,
+    "adaptive": flag,
+    "budget": optional(
+        Kind(RetryBudget, "nothing bounds the retries", "RetryBudget(ratio=0.2), or None for no bound but attempts")
+    ),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +73,8 @@ class Retry:
         budget: the share of the traffic that may be retries; None lets every call use all its attempts.
 
     Raises:
-        ValueError: `attempts` has no bound, or a time is negative.
-        TypeError: `on` names cancellation or something that is neither a type nor a predicate.
+        TypeError: a setting of a wrong type; `on` names cancellation, or what is neither an exception nor a predicate.
+        ValueError: `attempts` is below 1, a time is negative or has no end, or `repeat` is another word.
     """
 
     attempts: int = 3
@@ -56,12 +87,7 @@ class Retry:
     budget: RetryBudget | None = field(default_factory=RetryBudget)
 
     def __post_init__(self) -> None:
-        if not isinstance(self.attempts, int) or self.attempts < 1:
-            raise ValueError(f"attempts={self.attempts!r} must be a whole number from 1: an endless retry never fails")
-        if self.base < 0 or self.cap < 0:
-            raise ValueError(f"base={self.base} and cap={self.cap} are seconds and must not be negative")
-        for rule in self._rules():
-            _check_rule(rule)
+        verify("Retry", self, _CHECKS)
 
     def _rules(self) -> tuple[type[Exception] | Predicate, ...]:
         return self.on if isinstance(self.on, tuple) else (self.on,)
@@ -85,17 +111,9 @@ class Retry:
         A `Retry-After` is a floor and the jitter comes on top: callers that return in the very moment that
         the vendor named would meet there again.
         """
-        jitter = chance * min(self.cap, math.ldexp(self.base, attempt - 1))
+        jitter = chance * min(self.cap, self.base * 2.0 ** min(attempt - 1, _MOST_DOUBLINGS))
         asked = retry_after(failure.headers, wall) if failure.headers else None
         return jitter if asked is None else asked + jitter
-
-
-def _check_rule(rule: object) -> None:
-    if isinstance(rule, type) and issubclass(rule, BaseException):
-        if not issubclass(rule, Exception) or issubclass(rule, asyncio.CancelledError):
-            raise TypeError(f"on={rule.__name__} would repeat a cancelled call: name exceptions, not cancellation")
-    elif not callable(rule):
-        raise TypeError(f"on={rule!r} is neither an exception type nor a predicate")
 
 
 def _matches(rule: type[Exception] | Predicate, error: Exception) -> bool:

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import inspect
 import sys
 from collections.abc import Coroutine
 from typing import Any, TypeVar
 
+from ._setting import refusal, seconds
+
 T = TypeVar("T")
+
+_TIMEOUT = seconds("2", "the cleanup is cut off at once or never")
 
 
 async def shielded(cleanup: Coroutine[Any, Any, T], *, timeout: float) -> T:
@@ -20,7 +25,13 @@ async def shielded(cleanup: Coroutine[Any, Any, T], *, timeout: float) -> T:
 
     Raises:
         TimeoutError: the cleanup was not done after `timeout` seconds, so it was cancelled.
+        TypeError: `cleanup` is nothing to await, or `timeout` no number.
+        ValueError: `timeout` is not above 0 and finite.
     """
+    if not inspect.isawaitable(cleanup):
+        text = "cannot be awaited, so there is nothing to run: call the coroutine function and give what it returns"
+        raise refusal(TypeError, "shielded", "cleanup", cleanup, text)
+    _TIMEOUT("shielded", "timeout", timeout)
     task = asyncio.ensure_future(cleanup)
     with _anyio_shield():
         cancelled = await _outlast(task, timeout)

@@ -8,14 +8,27 @@ slots a slow vendor costs quota, with more of them nothing is gained.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from ._rate import Rate
+from ._setting import Check, Kind, count, optional, seconds
 
 _USUAL_QUEUE_TIMEOUT = 5.0
 _ATTEMPTS_IN_A_DEADLINE = 2
 _INTERVALS_IN_A_QUEUE = 1.5
 _ROUNDING = 1e-9
+_QUOTA = Kind(Rate, "nothing says how many calls may pass in which time", "a Rate, such as Rate(60, per=60)")
+_TIME = optional(seconds("30"))
+_CHECKS: Mapping[str, Check] = {
+    "latency": seconds("2", "no call takes so long"),
+    "pods": count(1, "nobody makes the calls"),
+    "call_timeout": _TIME,
+    "queue_timeout": _TIME,
+    "deadline": _TIME,
+    "max_concurrency": optional(count(1, "no call is ever sent")),
+    "max_connections": optional(count(1, "no call is ever sent")),
+}
 
 
 class ImpossibleSizing(ValueError):
@@ -101,27 +114,38 @@ def size(
         quota: calls that the vendor allows all pods together.
         latency: seconds that a slow but good call takes, such as the 99th percentile.
         pods: processes that call the vendor, each with its own limits.
-        call_timeout: default: twice the latency.
-        queue_timeout: default: 5 s, or 1.5 x the time between two calls of one pod where that is longer.
+        call_timeout: default: twice the latency, at most a given deadline.
+        queue_timeout: default: 5 s, or 1.5 x the time between two calls of one pod where that is longer; shorter, where
+            a given deadline leaves less.
         deadline: default: two attempts, each with its whole queue and call timeout.
-        max_concurrency: default: rate x call timeout.
+        max_concurrency: default: rate x call timeout, at most a given number of connections.
         max_connections: default: `max_concurrency`.
 
     Raises:
-        ImpossibleSizing: the numbers contradict each other.
+        ImpossibleSizing: a number means nothing, or the given numbers contradict each other.
+        TypeError: an argument of a wrong type.
     """
-    rate = _share(quota, pods)
-    _positive(latency=latency, call_timeout=call_timeout, queue_timeout=queue_timeout, deadline=deadline)
-    call_timeout = 2 * latency if call_timeout is None else call_timeout
-    queue_timeout = (
-        max(_USUAL_QUEUE_TIMEOUT, _INTERVALS_IN_A_QUEUE * _interval(rate)) if queue_timeout is None else queue_timeout
+    _check(
+        quota,
+        latency=latency,
+        pods=pods,
+        call_timeout=call_timeout,
+        queue_timeout=queue_timeout,
+        deadline=deadline,
+        max_concurrency=max_concurrency,
+        max_connections=max_connections,
     )
+    rate = _share(quota, pods)
+    longest = math.inf if deadline is None else deadline
+    call_timeout = min(2 * latency, max(latency, longest)) if call_timeout is None else call_timeout
+    queue_timeout = _usual_queue(rate, longest - latency) if queue_timeout is None else queue_timeout
     if deadline is None:
         deadline = _ATTEMPTS_IN_A_DEADLINE * (queue_timeout + call_timeout)
     _check_times(rate, latency, call_timeout, queue_timeout, deadline)
-    slots = max(1, _up(rate.limit / rate.per * call_timeout)) if max_concurrency is None else max_concurrency
+    slots = _slots(rate, call_timeout, max_connections) if max_concurrency is None else max_concurrency
     connections = slots if max_connections is None else max_connections
-    _check_places(rate, latency, slots, connections)
+    setting = "max_connections" if max_concurrency is None else "max_concurrency"
+    _check_places(rate, latency, slots, connections, setting)
     return Sizing(
         quota=quota,
         pods=pods,
@@ -139,11 +163,6 @@ def size(
 def _share(quota: Rate, pods: int) -> Rate:
     if quota.counts != "calls":
         raise ImpossibleSizing(f"{quota}: slots follow from calls, not from tokens. Give the calls per window")
-    if quota.limit < 1:
-        window = quota.per / quota.limit
-        raise ImpossibleSizing(f"{quota} never lets a whole call in. Say the same as 1 call per {window:g} s")
-    if pods < 1:
-        raise ImpossibleSizing(f"pods={pods}: at least one process makes the calls")
     whole = math.floor(quota.limit / pods)
     if whole < 1:
         raise ImpossibleSizing(
@@ -153,13 +172,33 @@ def _share(quota: Rate, pods: int) -> Rate:
     return Rate(whole, per=quota.per)
 
 
-def _positive(**seconds: float | None) -> None:
-    for name, value in seconds.items():
-        if value is not None and not 0 < value < math.inf:
-            raise ImpossibleSizing(f"{name}={value}: give a number of seconds above 0")
+def _check(quota: Rate, **asked: float | None) -> None:
+    """Refuse what means nothing alone; whoever asks for sizes catches one exception for all that cannot work."""
+    _QUOTA("size", "quota", quota)
+    for name, value in asked.items():
+        try:
+            _CHECKS[name]("size", name, value)
+        except ValueError as error:
+            raise ImpossibleSizing(str(error)) from None
+
+
+def _usual_queue(rate: Rate, left: float) -> float:
+    """The default queue timeout, and at most what the deadline leaves where that lets a waiting call in."""
+    usual = max(_USUAL_QUEUE_TIMEOUT, _INTERVALS_IN_A_QUEUE * _interval(rate))
+    return left if _interval(rate) < left < usual else usual
+
+
+def _slots(rate: Rate, call_timeout: float, connections: int | None) -> int:
+    slots = max(1, _up(rate.limit / rate.per * call_timeout))
+    return slots if connections is None else min(slots, connections)
 
 
 def _check_times(rate: Rate, latency: float, call_timeout: float, queue_timeout: float, deadline: float) -> None:
+    if call_timeout > deadline >= latency:
+        raise ImpossibleSizing(
+            f"a call timeout of {_s(call_timeout)} can never be reached: the deadline of {_s(deadline)} ends the call"
+            " first. Lower the call timeout, or raise the deadline"
+        )
     if call_timeout < latency:
         raise ImpossibleSizing(
             f"a call timeout of {_s(call_timeout)} cuts off good calls, which take {_s(latency)}."
@@ -170,19 +209,19 @@ def _check_times(rate: Rate, latency: float, call_timeout: float, queue_timeout:
             f"a queue timeout of {_s(queue_timeout)} refuses every call that has to wait: each pod lets one in every"
             f" {_s(_interval(rate))}. Raise the queue timeout above that, or share the quota in Redis"
         )
-    if deadline - queue_timeout < latency:
+    if deadline - queue_timeout < latency - _ROUNDING:
         raise ImpossibleSizing(
             f"a deadline of {_s(deadline)} leaves a call that queued for {_s(queue_timeout)} less than the"
             f" {_s(latency)} that it takes. Raise the deadline above {_s(queue_timeout + latency)}, or queue shorter"
         )
 
 
-def _check_places(rate: Rate, latency: float, slots: int, connections: int) -> None:
+def _check_places(rate: Rate, latency: float, slots: int, connections: int, setting: str) -> None:
     needed = _up(rate.limit / rate.per * latency)
     if slots < needed:
         raise ImpossibleSizing(
             f"{slots} slots carry {slots / latency:g} calls of {_s(latency)} a second, and the quota is"
-            f" {rate.limit / rate.per:g} a second: the queue grows for ever. Raise max_concurrency to {needed} or more"
+            f" {rate.limit / rate.per:g} a second: the queue grows for ever. Raise {setting} to {needed} or more"
         )
     if connections < slots:
         raise ImpossibleSizing(

@@ -12,11 +12,14 @@ from ._clock import Clock
 from ._events import Event, Released
 from ._failure import Failure
 from ._headers import quota_left
+from ._options import USED
+from ._setting import Kind
 
 if TYPE_CHECKING:
     from ._gate import Gate, Pass
 
 _TOO_MANY = 429
+_HEADERS = Kind(Mapping, "it holds no headers", "a mapping of names to texts, such as response.headers")
 
 
 class Slot:
@@ -54,7 +57,13 @@ class Slot:
         return self._pass.slot_wait + self._pass.rate_wait
 
     def settle(self, tokens: float) -> None:
-        """Tell how many tokens the call really used; the quota gets the difference back, or is charged it."""
+        """Tell how many tokens the call really used; the quota gets the difference back, or is charged it.
+
+        Raises:
+            TypeError: `tokens` is no number.
+            ValueError: `tokens` is negative or not finite.
+        """
+        USED("settle", "tokens", tokens)
         self._pass.charge.settle(self._clock.time(), tokens)
         if self._gate.queued:
             self._gate.admit()
@@ -63,10 +72,17 @@ class Slot:
         """Tell what the vendor's answer says is left of its quota; our rates stay under that until its reset.
 
         The transports do so by themselves, and so does every call that returns a response of httpx or httpx2.
+
+        Raises:
+            TypeError: `headers` is no mapping.
         """
         if not self._pass.charge.heeds_vendor:
             return
-        told = quota_left(headers, self._clock.wall())
+        try:
+            told = quota_left(headers, self._clock.wall())
+        except AttributeError:
+            _HEADERS("heed", "headers", headers)
+            raise
         if told:
             self._pass.charge.heed(self._clock.time(), told)
             if self._gate.queued:

@@ -139,7 +139,7 @@ class _OpenStream(Generic[T]):
         try:
             opened = self._opens()
             source = await opened if inspect.isawaitable(opened) else opened
-            iterator = aiter(source)
+            iterator = _iterated(source)
             first = await _first(iterator)
         except BaseException:
             await shielded(close(source), timeout=_CLOSING)
@@ -165,6 +165,13 @@ async def close(source: object) -> None:
             if inspect.isawaitable(result):
                 await result
             return
+
+
+def _iterated(source: Any) -> AsyncIterator[Any]:
+    if not hasattr(source, "__aiter__"):
+        kind = type(source).__name__
+        raise TypeError(f"stream: what was opened is a {kind}, which `async for` cannot read: pass an async generator")
+    return aiter(source)
 
 
 async def _first(iterator: AsyncIterator[T]) -> list[T]:

@@ -5,16 +5,20 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, Sequence
 from types import TracebackType
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import Generic, TypeVar
 
 from . import _failure
+from ._policy import CallPolicy
+from ._setting import Kind, called_later, count, each
 from ._shield import shielded
 from ._stream import Stream, StreamContext
 
-if TYPE_CHECKING:
-    from ._policy import CallPolicy
-
 T = TypeVar("T")
+
+_STREAMS = each(Kind(StreamContext, "no slot is held for it", "what policy.stream() returns"))
+_POLICY = Kind(CallPolicy, "nothing opens the stream", "a CallPolicy")
+_BUFFER = count(1, "no chunk has a place to wait")
+_BREAKS = count(0, "not even the first connection is made")
 
 _CLOSING = 2.0
 
@@ -30,12 +34,13 @@ class merge(Generic[T]):  # noqa: N801 (used like a function, as `contextlib.sup
         buffer: chunks that may wait for the reader, of all streams together.
 
     Raises:
+        TypeError: something else than a stream of a policy, or a `buffer` that is no whole number.
         ValueError: `buffer` is below 1.
     """
 
     def __init__(self, *streams: StreamContext[T], buffer: int = 16) -> None:
-        if buffer < 1:
-            raise ValueError(f"buffer={buffer} must be at least 1: a chunk has to wait somewhere")
+        _STREAMS("merge", "streams", streams)
+        _BUFFER("merge", "buffer", buffer)
         self._streams = streams
         self._queue: asyncio.Queue[tuple[int, T] | Exception | None] = asyncio.Queue(buffer)
         self._tasks: list[asyncio.Task[None]] = []
@@ -81,11 +86,13 @@ class race(Generic[T]):  # noqa: N801 (used like a function, as `contextlib.supp
         streams: what `policy.stream()` returned, not yet entered.
 
     Raises:
+        TypeError: something else than a stream of a policy.
         Exception: what the last stream failed with, when none had a chunk.
     """
 
     def __init__(self, first: StreamContext[T], *others: StreamContext[T]) -> None:
         self._streams = (first, *others)
+        _STREAMS("race", "streams", self._streams)
         self._winner: Stream[T] | None = None
 
     async def __aenter__(self) -> Stream[T]:
@@ -121,6 +128,8 @@ class resumed(Generic[T]):  # noqa: N801 (used like a function, as `contextlib.s
         breaks: how many breaks are bridged; one more is raised.
 
     Raises:
+        TypeError: an argument of a wrong type.
+        ValueError: `breaks` is negative.
         Exception: what the stream broke with, when it cannot be resumed or has broken too often.
     """
 
@@ -131,6 +140,9 @@ class resumed(Generic[T]):  # noqa: N801 (used like a function, as `contextlib.s
         *,
         breaks: int = 3,
     ) -> None:
+        _POLICY("resumed", "policy", policy)
+        called_later("resumed", "opens", opens)
+        _BREAKS("resumed", "breaks", breaks)
         self._policy = policy
         self._opens = opens
         self._breaks = breaks

@@ -7,8 +7,11 @@ from contextlib import contextmanager
 from typing import TypeAlias
 
 from ._errors import CallRejected, CallTimeout, DeadlineExceeded, StreamTimeout
+from ._setting import Kind, optional
 
 PolicyError: TypeAlias = CallRejected | CallTimeout | DeadlineExceeded | StreamTimeout
+
+_ERROR = optional(Kind(BaseException, "nothing can stand behind it", "the exception that was caught"))
 
 
 def policy_error(error: BaseException | None) -> PolicyError | None:
@@ -17,7 +20,11 @@ def policy_error(error: BaseException | None) -> PolicyError | None:
     Some SDKs hide what a transport raises: anthropic turns a refusal into its `APIConnectionError`, and it and openai
     turn our timeouts into their `APITimeoutError`, with ours as the `__cause__`. The search follows causes, and looks
     into exception groups.
+
+    Raises:
+        TypeError: `error` is no exception.
     """
+    _ERROR("policy_error", "error", error)
     seen: set[int] = set()
     found = [error]
     while found:

@@ -6,12 +6,15 @@ import asyncio
 import functools
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from ._errors import StreamPhase
+from ._setting import Check, Unstated, is_stated, seconds, verify
 
 _RESOLUTION = 1e-6
+_BETWEEN_CHUNKS, _TOTAL = Unstated(30.0), Unstated(600.0)
+_CHECKS: Mapping[str, Check] = {"first": seconds("30"), "idle": seconds("30"), "total": seconds("600")}
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,23 +22,34 @@ class StreamLimits:
     """How long a stream may keep its reader waiting, in seconds.
 
     Args:
-        first: from the moment the slot was given to the first chunk.
+        first: from the moment the slot was given to the first chunk. Default: 30, at most a stated `total`.
         idle: between one chunk and the next, as long as we wait for it: a slow reader of ours is not a late vendor.
-        total: from the moment the slot was given to the end.
+            Default: 30, at most a stated `total`.
+        total: from the moment the slot was given to the end. Default: 600, at least `first` and `idle`.
 
     Raises:
-        ValueError: a limit is not above 0, or `first` or `idle` is above `total`.
+        TypeError: a limit that is no number.
+        ValueError: a limit is not above 0 and finite, or a stated `first` or `idle` is above a stated `total`.
     """
 
-    first: float = 30.0
-    idle: float = 30.0
-    total: float = 600.0
+    first: float = _BETWEEN_CHUNKS
+    idle: float = _BETWEEN_CHUNKS
+    total: float = _TOTAL
 
     def __post_init__(self) -> None:
-        if min(self.first, self.idle, self.total) <= 0:
-            raise ValueError(f"{self}: each limit must be a number of seconds above 0")
-        if max(self.first, self.idle) > self.total:
-            raise ValueError(f"{self}: the total of {self.total:g} s ends the stream before the other limit is reached")
+        verify("StreamLimits", self, _CHECKS)
+        if not is_stated(self.total):
+            longest = max((limit for limit in (self.first, self.idle) if is_stated(limit)), default=_TOTAL)
+            object.__setattr__(self, "total", Unstated(max(_TOTAL, longest)))
+        for name in ("first", "idle"):
+            limit = getattr(self, name)
+            if not is_stated(limit):
+                object.__setattr__(self, name, Unstated(min(_BETWEEN_CHUNKS, self.total)))
+            elif limit > self.total:
+                raise ValueError(
+                    f"StreamLimits: {name}={limit:g} can never be reached: the total of {self.total:g} s ends the"
+                    f" stream first. Lower {name}, or raise total"
+                )
 
 
 class Watchdog:

@@ -130,33 +130,6 @@ async def test_priority_travels_to_policies_below_and_tokens_do_not() -> None:
     assert order == ["first", "high", "low"]
 
 
-@pytest.mark.parametrize(
-    ("settings", "teaches"),
-    [
-        ({"call_timeout": 90}, "call_timeout=90 can never be reached: the deadline of 60 s ends the call first"),
-        ({"queue_timeout": 61}, "Lower queue_timeout, or raise deadline"),
-        ({"deadline": float("inf")}, "seconds above 0"),
-        ({"call_timeout": 0}, "seconds above 0"),
-        ({"max_concurrency": 0}, "at least 1"),
-        ({"max_queue": -1}, "at least 0"),
-    ],
-)
-def test_settings_that_cannot_work_are_refused_with_the_reason(settings: dict[str, float], teaches: str) -> None:
-    with pytest.raises(ValueError, match=teaches):
-        CallPolicy("v", **settings)  # type: ignore[arg-type]
-
-
-def test_a_policy_has_a_name() -> None:
-    with pytest.raises(ValueError, match="name"):
-        CallPolicy("")
-
-
-@pytest.mark.parametrize("options", [{"weight": 0}, {"weight": 11}, {"tokens": -1}])
-def test_options_that_cannot_work_are_refused(options: dict[str, int]) -> None:
-    with pytest.raises(ValueError, match="must be 1 to 10"):
-        CallPolicy("v", max_concurrency=10).options(**options)  # type: ignore[arg-type]
-
-
 def test_a_policy_shows_its_settings() -> None:
     assert "name='v', max_concurrency=7" in repr(CallPolicy("v", max_concurrency=7))
 

@@ -126,12 +126,6 @@ def test_a_quota_outlives_the_event_loop() -> None:
         asyncio.run(policy.call(asyncio.sleep, 0))
 
 
-@pytest.mark.parametrize("arguments", [(0, 1), (1, 0), (-1, 1), (float("inf"), 1), (10, 1, 11), (10, 1, 0)])
-def test_a_rate_that_means_nothing_is_refused(arguments: tuple[float, ...]) -> None:
-    with pytest.raises(ValueError, match="above 0"):
-        Rate(*arguments)
-
-
 _STEPS = st.lists(
     st.tuples(st.floats(0, 3), st.integers(1, 10), st.sampled_from(["keep", "refund", "settle"]), st.integers(0, 99)),
     min_size=1,

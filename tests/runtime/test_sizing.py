@@ -72,25 +72,41 @@ def test_the_code_in_the_text_builds_the_policy() -> None:
     ("quota", "settings", "teaches"),
     [
         (Rate(4, per=60), {"pods": 6}, "with one each they send 6. Share the quota in Redis, or run at most 4 pods"),
-        (Rate(0.5, per=1), {}, "Say the same as 1 call per 2 s"),
-        (Rate(60, per=60), {"pods": 0}, "at least one process"),
         (Rate(1000, per=60, counts="tokens"), {}, "Give the calls per window"),
-        (Rate(60, per=60), {"latency": 0}, "latency=0: give a number of seconds above 0"),
-        (Rate(60, per=60), {"deadline": float("inf")}, "deadline=inf: give a number of seconds"),
+        (Rate(60, per=60), {"deadline": float("inf")}, "deadline=inf is not finite and above 0"),
         (Rate(60, per=60), {"call_timeout": 1}, "cuts off good calls, which take 2 s. Raise it above 2 s"),
         (
             Rate(60, per=60),
             {"pods": 6, "queue_timeout": 6},
             "in every 6 s. Raise the queue timeout above that",
         ),
-        (Rate(60, per=60), {"deadline": 6}, "leaves a call that queued for 5 s less than the 2 s that it takes"),
+        (
+            Rate(60, per=60),
+            {"deadline": 6, "queue_timeout": 5},
+            "leaves a call that queued for 5 s less than the 2 s that it takes",
+        ),
+        (Rate(60, per=60), {"deadline": 1}, "a deadline of 1 s leaves a call"),
+        (Rate(60, per=60), {"deadline": 9, "call_timeout": 10}, "Lower the call timeout, or raise the deadline"),
         (Rate(600, per=60), {"max_concurrency": 10}, "Raise max_concurrency to 20 or more"),
-        (Rate(600, per=60), {"max_connections": 10}, "fail with PoolTimeout. Raise max_connections to 40"),
+        (Rate(600, per=60), {"max_connections": 10}, "10 slots carry 5 calls .* Raise max_connections to 20 or more"),
+        (
+            Rate(600, per=60),
+            {"max_concurrency": 40, "max_connections": 30},
+            "fail with PoolTimeout. Raise max_connections to 40",
+        ),
     ],
 )
 def test_sets_that_cannot_work_are_refused_with_a_way_out(quota: Rate, settings: dict[str, Any], teaches: str) -> None:
     with pytest.raises(ImpossibleSizing, match=teaches):
         size(quota, **{"latency": 2, **settings})
+
+
+def test_what_nobody_gave_adapts_to_what_is_given() -> None:
+    hurried = size(Rate(60, per=60), latency=2, deadline=6)
+    assert (hurried.call_timeout, hurried.queue_timeout, hurried.deadline) == (4, 4, 6)
+    assert size(Rate(60, per=60), latency=2, deadline=3.5).call_timeout == 3.5
+    narrow = size(Rate(600, per=60), latency=2, max_connections=30)
+    assert (narrow.max_concurrency, narrow.max_connections) == (30, 30)
 
 
 def policy_of(sized: Sizing) -> CallPolicy:

@@ -5,7 +5,10 @@ from __future__ import annotations
 import logging
 
 from .._events import Event
+from .._setting import Methods, optional
 from . import _records
+
+_LOGGER = optional(Methods(("isEnabledFor", "log"), "nothing is logged", "a logging.Logger, or None for our own"))
 
 
 class LogEvents:
@@ -16,9 +19,13 @@ class LogEvents:
 
     Args:
         logger: where to; the default is the logger "safecall_lint.runtime".
+
+    Raises:
+        TypeError: `logger` cannot log.
     """
 
     def __init__(self, logger: logging.Logger | None = None) -> None:
+        _LOGGER("LogEvents", "logger", logger)
         self._logger = logger or logging.getLogger("safecall_lint.runtime")
 
     def __call__(self, event: Event) -> None:

@@ -8,8 +8,12 @@ from opentelemetry import metrics, trace
 from opentelemetry.metrics import Meter
 
 from .._events import Event
+from .._setting import Methods, optional
 from . import _records
 from ._metrics import METRICS, SECONDS, Metric, readings
+
+_MAKES = ("create_counter", "create_gauge", "create_histogram")
+_METER = optional(Methods(_MAKES, "no metric can be made", "a Meter, or None for that of the global provider"))
 
 _Write = Callable[[float, dict[str, str]], None]
 
@@ -21,9 +25,13 @@ class OpenTelemetryEvents:
 
     Args:
         meter: where the instruments are made; the default comes from the global meter provider.
+
+    Raises:
+        TypeError: `meter` makes no instruments.
     """
 
     def __init__(self, meter: Meter | None = None) -> None:
+        _METER("OpenTelemetryEvents", "meter", meter)
         own = meter or metrics.get_meter("safecall_lint.runtime")
         self._writes = {metric: _instrument(metric, own) for metric in METRICS}
 

@@ -7,7 +7,10 @@ from collections.abc import Callable
 from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, Histogram
 
 from .._events import Event
+from .._setting import Kind
 from ._metrics import METRICS, SECONDS, Metric, readings
+
+_REGISTRY = Kind(CollectorRegistry, "no metric can be registered", "a CollectorRegistry, or leave it out")
 
 
 class PrometheusEvents:
@@ -17,10 +20,12 @@ class PrometheusEvents:
         registry: where the metrics are registered; the default is prometheus_client's own.
 
     Raises:
+        TypeError: `registry` is none.
         ValueError: the registry has these metrics already.
     """
 
     def __init__(self, registry: CollectorRegistry = REGISTRY) -> None:
+        _REGISTRY("PrometheusEvents", "registry", registry)
         try:
             self._metrics = {metric: _registered(metric, registry) for metric in METRICS}
         except ValueError as error:

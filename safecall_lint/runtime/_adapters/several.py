@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from .._events import Event, Events
+from .._setting import each, function
+
+_SINKS = each(function("nobody is told what happens", "a function of one event, such as LogEvents()"))
 
 
 class SeveralEvents:
     """A sink that tells several others, in their order: `events=SeveralEvents(LogEvents(), PrometheusEvents())`.
 
     Raises:
+        TypeError: a sink cannot be called with an event.
         ExceptionGroup: on an event that some of them failed on; the others got it all the same.
     """
 
     def __init__(self, *sinks: Events) -> None:
+        _SINKS("SeveralEvents", "sinks", sinks)
         self._sinks = sinks
 
     def __call__(self, event: Event) -> None:

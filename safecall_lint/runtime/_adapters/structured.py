@@ -7,7 +7,10 @@ from typing import Any
 import structlog
 
 from .._events import Event
+from .._setting import Methods, optional
 from . import _records
+
+_LOGGER = optional(Methods(("log",), "nothing is logged", "a structlog logger, or None for our own"))
 
 
 class StructlogEvents:
@@ -17,9 +20,13 @@ class StructlogEvents:
 
     Args:
         logger: a structlog logger; the default is `structlog.get_logger("safecall_lint.runtime")`.
+
+    Raises:
+        TypeError: `logger` cannot log.
     """
 
     def __init__(self, logger: Any = None) -> None:
+        _LOGGER("StructlogEvents", "logger", logger)
         self._logger = structlog.get_logger("safecall_lint.runtime") if logger is None else logger
 
     def __call__(self, event: Event) -> None:
