@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import libcst as cst
 
 from safecall_lint.finding import Safety
 from safecall_lint.knowledge import Fact, knowledge
+from safecall_lint.semantics.calls import is_request
 from safecall_lint.semantics.model import Function
 from safecall_lint.semantics.scan import CallSite
-from safecall_lint.semantics.values import Instance, Symbol, Value
+from safecall_lint.semantics.values import ClassValue, Instance, Member, Object, Symbol, Value
 from safecall_lint.visiting.rewriting import keyword, spelled
 from safecall_lint.visiting.visitor import Place, Rewrite, Visitor
 
@@ -19,32 +21,64 @@ _ALIAS = "alias_httpx"
 _CAUGHT = frozenset(f"except:of-{name}" for fact in knowledge().facts.values() for name in fact.accepts)
 
 
+@dataclass(frozen=True)
+class _Given:
+    """What is handed over. `fact` is of the library class that it is an instance of, or extends."""
+
+    value: Instance | Object
+    fact: Fact
+
+
 class MixedHttpStack(Visitor):
-    needs = (frozenset({"client", *_CAUGHT}), frozenset({"client", "vendor", "first-party"}))
+    needs = (
+        frozenset({"client", "timeout-config", ".__init__", *_CAUGHT}),
+        frozenset({"client", "vendor", "first-party", ".__init__"}),
+    )
 
     def visit_Call(self, node: cst.Call) -> None:
-        fact = self.semantics.calls.symbol(self.context.call(node), self.context.scope)
-        if fact is None or fact.kind != "client" or not fact.accepts or self._aliased():
-            return
-        for name in (fact.inner_keyword, fact.timeout_keyword, fact.overrides_limits):
-            arg = keyword(node, name) if name else None
-            if arg is not None:
-                self._argument(arg, fact)
+        call = self.context.call(node)
+        fact = self._made(call) if call.keywords else None
+        if fact and fact.kind == "client" and fact.accepts and not self._aliased():
+            for name in (fact.inner_keyword, fact.timeout_keyword, fact.overrides_limits):
+                self._argument(node, name, fact, "here" if fact.inner_keyword else "at the first call")
+        elif call.keywords and (owner := self._asked(call)) and owner.accepts and not self._aliased():
+            self._argument(node, owner.call_timeout, owner, "here")
+
+    def _made(self, call: ast.Call) -> Fact | None:
+        """What a call makes: an object of a library, or of a first-party subclass that takes the same arguments."""
+        evaluator, scope = self.semantics.evaluator, self.context.scope
+        fact = self.semantics.calls.symbol(call, scope)
+        if fact is not None:
+            return fact
+        if ast.unparse(call.func) == "super().__init__" and isinstance(scope, Function) and scope.cls:
+            return evaluator.library_base(scope.cls)
+        values = [value for value in evaluator.values(call.func, scope) if isinstance(value, ClassValue)]
+        plain = [value for value in values if evaluator.method(value.cls, "__init__") is None]
+        return evaluator.library_base(plain[0].cls) if plain else None
+
+    def _asked(self, call: ast.Call) -> Fact | None:
+        """The client that a call sends a request by, or asks for a copy with other options."""
+        for value in self.semantics.evaluator.values(call.func, self.context.scope):
+            fact = self.semantics.evaluator.fact(value.owner) if isinstance(value, Member) else None
+            if isinstance(value, Member) and fact and fact.kind == "client":
+                return fact if is_request(fact, value.path) or value.path[-1] in fact.fluent else None
+        return None
 
     def _aliased(self) -> bool:
         return self.semantics.roles.everywhere.written(_ALIAS, self.context.module)
 
-    def _argument(self, arg: cst.Arg, owner: Fact) -> None:
-        values = self.context.values(arg.value)
-        if len(values) != 1 or not isinstance(values[0], Instance) or values[0].call is None:
+    def _argument(self, node: cst.Call, name: str, owner: Fact, when: str) -> None:
+        arg = keyword(node, name) if name else None
+        values = self.context.values(arg.value) if arg else ()
+        if arg is None or len(values) != 1 or not isinstance(values[0], Instance | Object):
             return
         given = self.semantics.evaluator.fact(values[0])
         if given is None or not given.stack or given.library not in self._stacks():
             return
         if given.library not in owner.accepts and not self._old(owner):
-            self._wrong(arg, values[0], given, owner, f"`{owner.accepts[-1]}` objects only")
+            self._wrong(arg, _Given(values[0], given), owner, f"`{owner.accepts[-1]}` objects only", when)
         elif _differs(given, owner):
-            self._wrong(arg, values[0], given, owner, f"{_article(owner.style)} client")
+            self._wrong(arg, _Given(values[0], given), owner, f"{_article(owner.style)} client", when)
 
     def _stacks(self) -> frozenset[str]:
         """The libraries that other clients can stand on."""
@@ -57,15 +91,15 @@ class MixedHttpStack(Visitor):
             owner.library, owner.stack_since, self.context.module
         )
 
-    def _wrong(self, arg: cst.Arg, value: Instance, given: Fact, owner: Fact, takes: str) -> None:
-        short = owner.name.rpartition(".")[2]
+    def _wrong(self, arg: cst.Arg, found: _Given, owner: Fact, takes: str, when: str) -> None:
+        value, given, short = found.value, found.fact, owner.name.rpartition(".")[2]
+        name = value.cls.name if isinstance(value, Object) else given.name
         elsewhere = value.site and value.call is not None and not isinstance(arg.value, cst.Call)
         labels: list[tuple[Place, str]] = [(value.site, "made here")] if elsewhere and value.site else []
-        when = "here" if owner.inner_keyword else "at the first call"
         self.report(
             arg,
             f"`{short}` takes {takes}: it fails {when}",
-            label=f"`{given.name}` is {_article(given.style)} object of `{given.library}`",
+            label=f"`{name}` is {_article(given.style)} object of `{given.library}`",
             labels=labels,
             help=f"pass {takes.removesuffix(' only')}",
             fix=self._swapped(arg, given, owner),
