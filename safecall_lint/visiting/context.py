@@ -13,6 +13,7 @@ from safecall_lint.semantics.model import Class, Function, Module, Scope
 from safecall_lint.semantics.scan import CallSite
 from safecall_lint.semantics.values import Instance, Object, Value
 from safecall_lint.visiting.slices import Slice
+from safecall_lint.visiting.walk import descendants
 
 
 @dataclass(frozen=True)
@@ -108,6 +109,13 @@ class Context:
         statement, wanted = self.twin(self.statement()), ast.dump(self.call(node))
         calls = self.scope.scan.calls
         return next((row for row in calls if row.statement is statement and ast.dump(row.node) == wanted), None)
+
+    def written(self, call: ast.Call, inside: cst.CSTNode) -> cst.Call | None:
+        """The node of a call, from anywhere above it: the way back from `call`, where no other one reads the same."""
+        wanted = ast.dump(call)
+        calls = (item for item in descendants(inside) if isinstance(item, cst.Call))
+        found = [item for item in calls if ast.dump(self.call(item)) == wanted]
+        return found[0] if len(found) == 1 else None
 
     # -- values --------------------------------------------------------------------------------------------------
 

@@ -13,7 +13,8 @@ from safecall_lint.semantics.calls import VendorCall, keyword_or_position
 from safecall_lint.semantics.model import Function, Scope
 from safecall_lint.semantics.uses import uses
 from safecall_lint.semantics.values import Instance, Site
-from safecall_lint.visiting.visitor import Visitor
+from safecall_lint.visiting.stream_timeouts import bounded_gap
+from safecall_lint.visiting.visitor import Rewrite, Visitor
 
 _GAP = ("read", "sock_read", "timeout")
 _WORDS = frozenset({".stream", ".send", ".create", "vendor"})
@@ -30,9 +31,11 @@ class StreamWithoutIdleTimeout(Visitor):
         twin = self.context.twin(node)
         function = self.context.scope.functions.get(twin) if twin else None  # type: ignore[call-overload]
         for vendor, total in _suspects(self.semantics, function) if function else ():
-            self._report(vendor, total)
+            call = self.context.written(vendor.node, node)
+            fix = bounded_gap(vendor, call, total, self.context) if call else None
+            self._report(vendor, total, fix)
 
-    def _report(self, vendor: VendorCall, total: bool) -> None:
+    def _report(self, vendor: VendorCall, total: bool, fix: Rewrite | None) -> None:
         given = self._given(vendor)
         if total:
             message = "a total timeout cuts this stream however well it flows"
@@ -49,6 +52,7 @@ class StreamWithoutIdleTimeout(Visitor):
             labels=[(given, "the timeout stands here")] if given else (),
             notes=[note],
             help=f"bound the gap: {_cure(vendor)}",
+            fix=fix,
             strict=total,
         )
 

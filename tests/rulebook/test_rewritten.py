@@ -14,7 +14,7 @@ import pytest
 
 from safecall_lint.rulebook import rulebook
 from safecall_lint.runtime import testing
-from safecall_lint.runtime.testing import Vendor, reply
+from safecall_lint.runtime.testing import StandStill, Vendor, reply, stream
 from tests.cases import EXAMPLE, fixed
 
 Code = dict[str, Any]
@@ -73,3 +73,33 @@ def test_a_second_cancellation_does_not_cut_the_clean_up(both: Both) -> None:
 
     assert testing.run(cut(before)) == 2
     assert testing.run(cut(after)) == 1
+
+
+def test_a_stream_that_falls_silent_is_given_up(both: Both) -> None:
+    before, after = both(
+        "stream-without-idle-timeout",
+        """
+        import httpx
+
+        http = httpx.AsyncClient(timeout=None)
+
+        async def read(url: str, out: list[str]) -> None:
+            async with http.stream("GET", url) as response:
+                async for line in response.aiter_lines():
+                    out.append(line)
+        """,
+    )
+
+    async def lines(code: Code) -> tuple[list[str], float]:
+        out: list[str] = []
+        async with Vendor() as vendor, code["http"]:
+            vendor.on("/", stream(["one\n", "two\n", "three\n"], gap=1, stall_after=2))
+            with pytest.raises(httpx.ReadTimeout):
+                await code["read"](vendor.url, out)
+        return out, asyncio.get_running_loop().time()
+
+    with pytest.raises(StandStill):
+        testing.run(lines(before))
+    out, seconds = testing.run(lines(after))
+    assert out == ["one", "two"]
+    assert 30 < seconds < 40
