@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import fields
 from functools import cache
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 import libcst as cst
 
@@ -39,6 +39,7 @@ def children(node: cst.CSTNode) -> Iterator[cst.CSTNode]:
                     yield item
 
 
+Node = TypeVar("Node", bound=cst.CSTNode)
 Replacement: TypeAlias = "cst.CSTNode | cst.RemovalSentinel | cst.FlattenSentinel[cst.CSTNode]"
 Handlers = dict[str, list[Callable[[Any], None]]]
 
@@ -61,14 +62,14 @@ def descendants(node: cst.CSTNode, *, scopes: bool = True) -> Iterator[cst.CSTNo
             yield from descendants(child, scopes=scopes)
 
 
-def replaced(tree: cst.Module, nodes: Mapping[cst.CSTNode, Replacement]) -> cst.Module:
+def replaced(tree: Node, nodes: Mapping[cst.CSTNode, Replacement]) -> Node:
     """The tree with some of its nodes replaced, removed or turned into several; only what stands above them is rebuilt.
 
     LibCST's transformers do the same in fifty times the time: they rebuild every node.
     """
     above = _ancestors(tree, nodes)
     result = _rebuilt(tree, nodes, above)
-    assert isinstance(result, cst.Module)
+    assert isinstance(result, type(tree))
     return result
 
 

@@ -11,7 +11,8 @@ from safecall_lint.semantics import Semantics
 from safecall_lint.semantics.model import Function, Scope
 from safecall_lint.semantics.scan import Frame
 from safecall_lint.semantics.values import Site
-from safecall_lint.visiting.visitor import Visitor
+from safecall_lint.visiting.first_chunk import until_first_chunk
+from safecall_lint.visiting.visitor import Rewrite, Visitor
 
 _SENDING = frozenset(
     {"send", "send_text", "send_json", "send_bytes", "send_str", "put", "put_nowait", "emit", "publish"}
@@ -47,7 +48,9 @@ class RetryMidStream(Visitor):
                 continue
             again = [h for h in loop.caught if not self._only_status(h, function)]
             if again:
-                self._report(function, sent[0], Site(function.module, again[0]), "after which the loop asks again")
+                handed = [row[0] for row in _sent(function) if _in(row[1], loop.attempt, "body")]
+                fix = until_first_chunk(loop.loop, handed, again, function, self.context)
+                self._report(function, sent[0], Site(function.module, again[0]), "after which the loop asks again", fix)
 
     def _iterators(self, function: Function) -> None:
         for block in function.scan.loops:
@@ -91,7 +94,7 @@ class RetryMidStream(Visitor):
         caught = self.semantics.exceptions.caught(handler.type, function)
         return bool(caught) and all(self.semantics.exceptions.means(value) == "status" for value in caught or ())
 
-    def _report(self, function: Function, sent: ast.expr, again: Site, why: str) -> None:
+    def _report(self, function: Function, sent: ast.expr, again: Site, why: str, fix: Rewrite | None = None) -> None:
         self.report(
             Site(function.module, sent),
             "a retry after the first chunk sends the beginning twice",
@@ -99,6 +102,7 @@ class RetryMidStream(Visitor):
             labels=[(again, why)],
             notes=["an answer that breaks off is asked for anew, and the new one starts from its first word"],
             help="retry only until the first chunk is out, then let the failure through",
+            fix=fix,
         )
 
 

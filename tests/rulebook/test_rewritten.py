@@ -14,7 +14,7 @@ import pytest
 
 from safecall_lint.rulebook import rulebook
 from safecall_lint.runtime import testing
-from safecall_lint.runtime.testing import StandStill, Vendor, reply, stream
+from safecall_lint.runtime.testing import Behaviour, StandStill, Vendor, drop, reply, stream
 from tests.cases import EXAMPLE, fixed
 
 Code = dict[str, Any]
@@ -103,3 +103,40 @@ def test_a_stream_that_falls_silent_is_given_up(both: Both) -> None:
     out, seconds = testing.run(lines(after))
     assert out == ["one", "two"]
     assert 30 < seconds < 40
+
+
+def test_a_stream_that_breaks_off_is_not_sent_twice(both: Both) -> None:
+    before, after = both(
+        "retry-mid-stream",
+        """
+        import asyncio
+        import httpx
+        from collections.abc import AsyncIterator
+
+        async def read(client: httpx.AsyncClient) -> AsyncIterator[str]:
+            for attempt in range(3):
+                try:
+                    async with client.stream("GET", "/") as response:
+                        async for line in response.aiter_lines():
+                            yield line
+                    return
+                except httpx.TransportError:
+                    await asyncio.sleep(2**attempt)
+        """,
+    )
+
+    async def read(code: Code, *behaviours: Behaviour) -> tuple[list[str], bool]:
+        out: list[str] = []
+        async with Vendor() as vendor, httpx.AsyncClient(base_url=vendor.url) as client:
+            vendor.on("/", *behaviours)
+            try:
+                async for line in code["read"](client):
+                    out.append(line)  # noqa: PERF401 (what comes before the break counts)
+            except httpx.RemoteProtocolError:
+                return out, False
+        return out, True
+
+    whole, broken = stream(["one\n", "two\n"]), stream(["one\n", "two\n"], drop_after=1)
+    assert testing.run(read(before, broken, whole)) == (["one", "one", "two"], True)
+    assert testing.run(read(after, broken, whole)) == (["one"], False)
+    assert testing.run(read(after, drop(), drop(), whole)) == (["one", "two"], True)
