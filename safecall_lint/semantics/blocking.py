@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from safecall_lint.semantics.calls import Calls, is_request
+from safecall_lint.semantics.keywords import asks_for_stream
 from safecall_lint.semantics.model import Function, Scope
 from safecall_lint.semantics.scan import CallSite
 from safecall_lint.semantics.values import FunctionValue, Instance, Member, Result, Site, Symbol, Value
@@ -179,12 +180,18 @@ class Blocking:
             fact, path = self.calls.evaluator.fact(value.of.owner), value.of.path
         elif isinstance(value, Instance):
             fact = self.calls.evaluator.fact(value)
-        call = value.call if isinstance(value, Result | Instance) else None
-        if fact is None or call is None or fact.style_of(path) != "sync" or fact.kind not in ("client", "call"):
+        call, scope = (value.call, value.scope) if isinstance(value, Result | Instance) else (None, None)
+        if (
+            fact is None
+            or call is None
+            or scope is None
+            or fact.style_of(path) != "sync"
+            or fact.kind not in ("client", "call")
+        ):
             return ""
         if not path and fact.kind == "client":
             return ""
-        asked = any(keyword.arg == "stream" and _is_true(keyword.value) for keyword in call.keywords)
+        asked = asks_for_stream(call, scope)
         lazy = (bool(path) and path[-1] in fact.streams) or fact.name.endswith(".stream")
         return ".".join(path) or fact.name if asked or lazy else ""
 
@@ -218,7 +225,3 @@ def _streamed(expr: ast.expr) -> ast.expr:
         else:
             break
     return expr
-
-
-def _is_true(expr: ast.expr) -> bool:
-    return isinstance(expr, ast.Constant) and expr.value is True

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from safecall_lint.semantics.calls import VendorCall, argument, has_unpacking, keyword_or_position
 from safecall_lint.semantics.evaluate import Evaluator
+from safecall_lint.semantics.keywords import may_pass
 from safecall_lint.semantics.model import Scope
 from safecall_lint.semantics.scan import Block, CallSite, Frame
 from safecall_lint.semantics.values import Constant, Instance, Site
@@ -107,7 +108,7 @@ class Deadlines:
         given = keyword_or_position(vendor.node, keyword)
         if given is not None:
             return self._seconds(given, vendor.scope, phases, fact.timeout_scale)
-        if has_unpacking(vendor.node):
+        if may_pass(vendor.node, keyword, vendor.scope):
             return None
         refined = self._refined(vendor)
         if refined is not None:
@@ -124,7 +125,7 @@ class Deadlines:
         default = fact.none_is_default and isinstance(given, ast.Constant) and given.value is None
         if given is not None and not default:
             return self._seconds(given, client.scope, phases, fact.timeout_scale)
-        if has_unpacking(client.call) or any(keyword_or_position(client.call, k) for k in fact.transport_keywords):
+        if any(may_pass(client.call, name, client.scope) for name in (fact.timeout_keyword, *fact.transport_keywords)):
             return None
         return math.inf if fact.timeout_default is None else fact.timeout_default
 

@@ -6,6 +6,7 @@ import ast
 from dataclasses import dataclass
 
 from safecall_lint.semantics.calls import Calls, VendorCall, argument
+from safecall_lint.semantics.keywords import asks_for_stream
 from safecall_lint.semantics.model import Function, Scope
 from safecall_lint.semantics.reach import Reach
 from safecall_lint.semantics.uses import Use, uses
@@ -38,9 +39,25 @@ class Streams:
         vendor = self.calls.vendor(call, scope)
         if vendor is None:
             return None
-        asked = any(keyword.arg == "stream" and is_true(keyword.value) for keyword in call.keywords)
+        asked = asks_for_stream(call, scope)
         named = bool(vendor.path) and ("stream" in vendor.path[-1] or vendor.path[-1] in vendor.fact.streams)
         return vendor if asked or named else None
+
+    def handed(self, call: ast.Call, scope: Scope) -> VendorCall | None:
+        """The vendor call whose stream a first-party function opens for its caller."""
+        callees = self.calls.evaluator.callees(call, scope)
+        found = [self._opened(callee) for callee in callees]
+        return found[0] if found and all(found) else None
+
+    def _opened(self, function: Function) -> VendorCall | None:
+        """The stream that a function returns, where it returns nothing else."""
+        exits = [exit_.value for exit_ in function.scan.returns]
+        found = [self._of_exit(expr, function) for expr in exits]
+        return found[0] if found and all(found) and not function.is_generator else None
+
+    def _of_exit(self, expr: ast.expr | None, function: Function) -> VendorCall | None:
+        rows = function.scan.bindings.get(expr.id, ()) if isinstance(expr, ast.Name) else ()
+        return self.opens(rows[0].value if len(rows) == 1 else expr, function)
 
     def generator(self, call: ast.expr | None, scope: Scope) -> Function | None:
         """The first-party generator that a call makes without running it."""
@@ -99,8 +116,3 @@ class Streams:
 def _runs(use: Use) -> bool:
     """Whether a use reads the stream here and now."""
     return any(isinstance(outer, ast.For | ast.AsyncFor | ast.ListComp | ast.SetComp) for outer in use.around)
-
-
-def is_true(expr: ast.expr) -> bool:
-    """Whether an expression is the literal `True`."""
-    return isinstance(expr, ast.Constant) and expr.value is True

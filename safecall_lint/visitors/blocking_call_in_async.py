@@ -9,6 +9,7 @@ import libcst as cst
 from safecall_lint.finding import Confidence, Safety
 from safecall_lint.semantics import Semantics
 from safecall_lint.semantics.blocking import Block
+from safecall_lint.semantics.keywords import given
 from safecall_lint.semantics.model import Function, Scope
 from safecall_lint.semantics.values import Site
 from safecall_lint.visiting.rewriting import spelled
@@ -118,7 +119,7 @@ class BlockingCallInAsync(Visitor):
     def _threaded(self, node: cst.Call) -> Rewrite | None:
         """The call handed to a thread, where its result is what the code uses: no context manager, no stream."""
         parent = self.context.stack[-2]
-        streams = any(arg.keyword is not None and arg.keyword.value == "stream" for arg in node.args)
+        streams = bool(given(self.context.call(node), "stream", self.context.scope))
         if isinstance(parent, cst.WithItem | cst.For | cst.CompFor | cst.Await) or streams:
             return None
         to_thread = spelled("asyncio.to_thread", self.context.scope)

@@ -3,21 +3,35 @@
 from __future__ import annotations
 
 import ast
+from collections.abc import Sequence
 
 import libcst as cst
 
 from safecall_lint.finding import Safety
+from safecall_lint.semantics import Semantics
 from safecall_lint.semantics.calls import VendorCall
 from safecall_lint.semantics.flow import leaves_loop
+from safecall_lint.semantics.keywords import asks_for_stream
+from safecall_lint.semantics.model import Function, Scope
 from safecall_lint.semantics.uses import Use, uses
 from safecall_lint.visiting.rewriting import spelled
 from safecall_lint.visiting.visitor import Rewrite, Visitor
 
 _HELD = "dropped unread it keeps its connection for ever, half read until the garbage collector finds it"
 
+_READING = frozenset({f".{name}" for name in ("aread", "raise_for_status", "aiter_bytes", "aiter_lines", "aiter_text")})
+
 
 class UnclosedStream(Visitor):
-    needs = (frozenset({".send", ".stream", ".get", ".post", ".request", ".create", "vendor"}), frozenset({"vendor"}))
+    needs = (
+        frozenset({".send", ".stream", ".get", ".post", ".request", ".create", "vendor", *_READING}),
+        frozenset({"vendor", "first-party"}),
+    )
+
+    @classmethod
+    def worth(cls, semantics: Semantics, scopes: Sequence[Scope]) -> bool:
+        functions = (scope for scope in scopes if isinstance(scope, Function))
+        return any(_opened(semantics, function) for function in functions)
 
     def visit_Assign(self, node: cst.Assign) -> None:
         target = node.targets[0].target
@@ -25,16 +39,18 @@ class UnclosedStream(Visitor):
         if len(node.targets) != 1 or not isinstance(target, cst.Name) or not isinstance(call, cst.Call):
             return
         function = self.context.function
-        vendor = self.semantics.calls.vendor(self.context.call(call), self.context.scope)
+        twin, scope = self.context.call(call), self.context.scope
+        handed = self.semantics.streams.handed(twin, scope)
+        vendor = handed or self.semantics.calls.vendor(twin, scope)
         if function is None or vendor is None:
             return
         line = getattr(self.context.twin(node), "lineno", 0)
         found = [use for use in uses(function, target.value, line) if use.node.lineno >= line]
         if any(use.how in ("surely", "escape") for use in found):
             return
-        if vendor.fact.streams and vendor.path[-1:] and vendor.path[-1] in vendor.fact.streams:
+        if not handed and vendor.fact.streams and vendor.path[-1:] and vendor.path[-1] in vendor.fact.streams:
             self._manager(call, found)
-        elif _asks_for_stream(call):
+        elif handed or asks_for_stream(twin, scope):
             self._response(node, call, target.value, vendor, found)
 
     # -- `client.stream(...)` ------------------------------------------------------------------------------------
@@ -100,10 +116,13 @@ class UnclosedStream(Visitor):
         return function is None or last is None or any(True for _ in uses(function, name, last + 1))
 
 
-def _asks_for_stream(call: cst.Call) -> bool:
-    for arg in call.args:
-        if arg.keyword is not None and arg.keyword.value == "stream":
-            return isinstance(arg.value, cst.Name) and arg.value.value == "True"
+def _opened(semantics: Semantics, function: Function) -> bool:
+    """Whether the function gives a name to a stream that it, or one that it calls, opens."""
+    for site in function.scan.calls:
+        value = site.statement.value if isinstance(site.statement, ast.Assign) else None
+        if site.node is (value.value if isinstance(value, ast.Await) else value):
+            if semantics.streams.opens(site.node, function) or semantics.streams.handed(site.node, function):
+                return True
     return False
 
 
