@@ -16,13 +16,15 @@ from safecall_lint.semantics.model import Function
 from safecall_lint.semantics.own_retries import tried
 from safecall_lint.semantics.raising import Raising
 from safecall_lint.semantics.reach import Reach
+from safecall_lint.semantics.readiness import Readiness
 from safecall_lint.semantics.retries import Retries, RetryLoop
 from safecall_lint.semantics.scan import CallSite
 from safecall_lint.semantics.values import Site, Symbol, Value
 
 _LEAVING = frozenset({"raise", "return", "value", "break", "continue"})
-_POLLING = re.compile(r"poll|wait_for|wait_until|until_ready|is_ready|_ready|check_status")
 _TRANSIENT = frozenset({"timeout", "transport", "status", "overload"})
+_PACING = re.compile(r"sleep|wait|backoff|delay|retry|throttl|limit|pace")
+_RESTING = re.compile(r"(^|_)(sleep|wait|back_?off)|^on_retry$")
 _SPREAD = ("random", "uniform", "jitter", "expovariate", "randint", "gauss", "betavariate")
 
 
@@ -39,17 +41,13 @@ class Attempts:
     def raising(self) -> Raising:
         return Raising(self.calls, self.reach, self.exceptions)
 
+    @cached_property
+    def _readiness(self) -> Readiness:
+        return Readiness(self.calls)
+
     def polls(self, loop: RetryLoop) -> bool:
-        """Whether a loop asks again until something is ready: it runs by the clock, or says so."""
-        head = ast.unparse(loop.loop.test if isinstance(loop.loop, ast.While) else loop.loop.iter).lower()
-        if isinstance(loop.loop, ast.While) and ("time()" in head or "monotonic()" in head or "deadline" in head):
-            return True
-        first = loop.loop.body[0]
-        paced = first.value.value if isinstance(first, ast.Expr) and isinstance(first.value, ast.Await) else None
-        call = paced or (first.value if isinstance(first, ast.Expr) else None)
-        if isinstance(call, ast.Call) and self.calls.pause(call, loop.function):
-            return True
-        return bool(_POLLING.search(head) or _POLLING.search(loop.function.name.lower()))
+        """Whether a loop asks again until something is ready."""
+        return self._readiness.polls(loop)
 
     def known(self, loop: RetryLoop) -> bool:
         """Whether the loop is seen to call a vendor whose failures reach its handlers."""
@@ -148,14 +146,34 @@ class Attempts:
         chain = self.reach.first(function, probe, enter)
         return chain.end if chain else None
 
+    def swallowed(self, function: Function) -> bool:
+        """Whether a function takes the failures of all its vendor calls itself and raises none, so that nothing is left
+        for a retry around it."""
+        sites = [site for site in function.scan.calls if self.retries.is_vendor(site, function)]
+        return bool(sites) and all(self._ends(site, function) for site in sites)
+
+    def _ends(self, site: CallSite, function: Function) -> bool:
+        """Whether a `try` of the function takes every failure of a call, and raises nothing for it."""
+        for frame in site.frame.chain() if site.frame else ():
+            if not isinstance(frame.node, ast.Try) or frame.section != "body":
+                continue
+            if any(isinstance(node, ast.Raise) for item in frame.node.handlers for node in own_nodes(item.body)):
+                return False
+            caught = (self.exceptions.caught(item.type, function) or () for item in frame.node.handlers)
+            if any(isinstance(value, Symbol) and value.name in BROAD for row in caught for value in row):
+                return True
+        return False
+
     # -- waits ---------------------------------------------------------------------------------------------------
 
     def waits(self, loop: RetryLoop, handler: ast.ExceptHandler) -> list[ast.Call] | None:
         """The sleeps between a failure that `handler` takes and the next attempt; None where something else may be
-        waited for there."""
+        waited for there, or where it sleeps by turns."""
         found: list[ast.Call] = []
         for site in loop.function.scan.calls:
             if not self._between(site, loop, handler):
+                if self._within(site, handler) and self.calls.pause(site.node, loop.function):
+                    return None
                 continue
             if self.calls.pause(site.node, loop.function):
                 found.append(site.node)
@@ -192,22 +210,22 @@ class Attempts:
             return True
         return inside.section == "handler" and loop.attempt.handlers[inside.position] is handler
 
+    @staticmethod
+    def _within(site: CallSite, handler: ast.ExceptHandler) -> bool:
+        return handler.lineno <= site.node.lineno <= (handler.end_lineno or 0)
+
     def _paces(self, site: CallSite, function: Function) -> bool:
         """Whether an awaited call takes its time on purpose: an unknown one may, one of the project is read."""
         if self.calls.vendor(site.node, function) or self.calls.symbol(site.node, function):
             return False
         callees = self.calls.evaluator.callees(site.node, function)
         if not callees:
-            name = ast.unparse(site.node.func).lower()
-            return any(
-                word in name for word in ("sleep", "wait", "backoff", "delay", "retry", "throttl", "limit", "pace")
-            )
+            return bool(_PACING.search(ast.unparse(site.node.func).lower()))
         return any(self.reach.pause(callee) for callee in callees)
 
     def _sleeps(self, site: CallSite, function: Function) -> bool:
         callees = self.calls.evaluator.callees(site.node, function)
-        name = ast.unparse(site.node.func).lower()
-        named = name.rpartition(".")[2] in ("sleep", "wait", "backoff", "wait_for_retry", "on_retry")
+        named = bool(_RESTING.search(ast.unparse(site.node.func).lower().rpartition(".")[2]))
         return named or any(self.reach.pause(callee) for callee in callees if not callee.is_async)
 
     def wait_of(self, call: ast.Call, function: Function) -> str:

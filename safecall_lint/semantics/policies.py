@@ -49,22 +49,22 @@ class Policies:
     def _instance(self, value: Instance, site: Site) -> RetryPolicy:
         fact = self.calls.evaluator.fact(value)
         assert fact is not None
+        if value.call is None or value.scope is None:
+            return RetryPolicy(value, None, None, False, "unknown", None, site)
         attempts: float | None = fact.attempts_default
         endless = attempts is None and fact.library != "declared"
         wait = _wait(fact.wait_default)
-        on: tuple[Value, ...] | None = None
-        if value.call is not None and value.scope is not None:
-            stop = keyword_or_position(value.call, fact.attempts_keyword)
-            if stop is not None:
-                attempts, endless = self._stop(stop, value.scope)
-            if any(keyword.arg is None or keyword.arg == "max_time" for keyword in value.call.keywords):
-                endless = False
-            if endless and fact.timeout_default is not None:
-                limit = keyword_or_position(value.call, fact.timeout_keyword)
-                endless = isinstance(limit, ast.Constant) and limit.value is None
-            waiting = keyword_or_position(value.call, fact.wait_keyword)
-            wait = self._wait_of(waiting, value.scope) if waiting is not None else wait
-            on = self._on(value, keyword_or_position(value.call, fact.on_keyword, fact.on_position))
+        stop = keyword_or_position(value.call, fact.attempts_keyword)
+        if stop is not None:
+            attempts, endless = self._stop(stop, value.scope)
+        if any(keyword.arg is None or keyword.arg == "max_time" for keyword in value.call.keywords):
+            endless = False
+        if endless and fact.timeout_default is not None:
+            limit = keyword_or_position(value.call, fact.timeout_keyword)
+            endless = isinstance(limit, ast.Constant) and limit.value is None
+        waiting = keyword_or_position(value.call, fact.wait_keyword)
+        wait = self._wait_of(waiting, value.scope) if waiting is not None else wait
+        on = self._on(value, keyword_or_position(value.call, fact.on_keyword, fact.on_position))
         return RetryPolicy(value, None, attempts, endless, wait, on, site)
 
     def _stop(self, expr: ast.expr, scope: Scope) -> tuple[float | None, bool]:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import ast
-import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 
+from safecall_lint.semantics.attempted import outward
 from safecall_lint.semantics.calls import Calls, Pause
 from safecall_lint.semantics.flow import falls_through
 from safecall_lint.semantics.model import Function, Scope
@@ -15,6 +15,7 @@ from safecall_lint.semantics.own_retries import by_itself
 from safecall_lint.semantics.policies import Policies, RetryPolicy
 from safecall_lint.semantics.reach import Reach
 from safecall_lint.semantics.rounds import (
+    ATTEMPT,
     after,
     always_leaves,
     awaited_site,
@@ -23,7 +24,7 @@ from safecall_lint.semantics.rounds import (
     goes_round,
     in_handler,
     is_attempts,
-    plain,
+    numbers,
     raises_inside,
     succeeds,
     within,
@@ -32,7 +33,6 @@ from safecall_lint.semantics.scan import CallSite, Frame
 from safecall_lint.semantics.values import FunctionValue, Instance, Object, Site, Value
 
 Loop = ast.For | ast.AsyncFor | ast.While
-_ATTEMPT = re.compile(r"attempt|retr(y|ies)|tries|retry_count")
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,9 +119,8 @@ class Retries:
         around = next(frame.node for frame in frames(block.frame) if isinstance(frame.node, Loop))
         inside = [site for site in function.scan.calls if any(frame.node is around for frame in frames(site.frame))]
         tasks = [site for site in inside if site.outer is not None and self.is_vendor(site, function)]
-        waited = [site for site in inside if within(site, node, "body") and not plain(site)]
-        named = isinstance(around, Loop) and bool(_ATTEMPT.search(counter(around)))
-        return next(iter([*tasks, *(waited if named else [])]), None)
+        named = isinstance(around, Loop) and bool(ATTEMPT.search(counter(around)))
+        return next(iter([*tasks, *(outward(node, function) if named else [])]), None)
 
     def _loop(
         self,
@@ -133,7 +132,7 @@ class Retries:
         around = next((f for f in frames(frame) if isinstance(f.node, Loop) and f.section == "body"), None)
         if around is None or not isinstance(node, ast.Try) or not isinstance(around.node, Loop):
             return None
-        if not is_attempts(around.node) or not succeeds(node, around.node):
+        if not is_attempts(around.node) or not succeeds(node, around.node) or numbers(around.node, node):
             return None
         last = always_leaves(after(node, around.node.body))
         caught = tuple(item for item in node.handlers if goes_round(item.body, last))
@@ -141,6 +140,8 @@ class Retries:
         if vendor is None:
             return None
         attempts, endless = self._bound(around.node, function)
+        if attempts is not None and attempts <= 1:
+            return None
         pauses = tuple(self._pauses(around.node, function))
         return RetryLoop(around.node, node, function, vendor, caught, attempts, endless, pauses)
 
@@ -270,11 +271,10 @@ class Retries:
 
     def iterator(self, loop: ast.For | ast.AsyncFor, scope: Scope) -> RetryPolicy | None:
         """The retry that `for attempt in Retrying(...)` and `stamina.retry_context(...)` are."""
-        for value in self.calls.evaluator.values(loop.iter, scope):
-            policy = self.policy(value, Site(scope.module, loop.iter)) if isinstance(value, Instance) else None
-            if policy:
-                return policy
-        return None
+        site = Site(scope.module, loop.iter)
+        values = [value for value in self.calls.evaluator.values(loop.iter, scope) if isinstance(value, Instance)]
+        made = sorted(values, key=lambda value: value.call is None)
+        return next((policy for value in made if (policy := self.policy(value, site))), None)
 
     def own(self, client: Instance | Object | None) -> tuple[float, Site | None] | None:
         """The attempts that a client makes by itself, with the place where it was made; None where it makes one."""

@@ -3,16 +3,25 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 
-from safecall_lint.semantics.flow import falls_through, leaves_loop, ways_out
+from safecall_lint.semantics.flow import falls_through, leaves_loop, own_nodes, ways_out
 from safecall_lint.semantics.model import Function
-from safecall_lint.semantics.scan import CallSite, Frame
+from safecall_lint.semantics.scan import CallSite, Frame, dotted
 
 Loop = ast.For | ast.AsyncFor | ast.While
+ATTEMPT = re.compile(r"attempt|retr(y|ies)|tries|retry_count")
 _QUICK = frozenset(
     {"debug", "info", "warning", "error", "exception", "log", "print", "format", "str", "len", "int", "range"}
 )
+_SERVING = re.compile(r"running|clos(ed|ing)|stop|shut|terminat|alive|cancel|is_set|connected")
+_ASKING = re.compile(
+    r"^input$|(^|\.)(getpass|prompt_async)$|(^|\.)(app|session|click|typer|questionary|inquirer)\.prompt$"
+    r"|(^|\.)(prompt|confirm)\.ask$"
+)
+_TAKING = frozenset({"pop", "popleft", "popitem", "get_nowait"})
+_GATHERING = frozenset({"append", "appendleft", "extend", "extendleft"})
 
 
 def frames(frame: Frame | None) -> Iterator[Frame]:
@@ -59,15 +68,16 @@ def counter(loop: Loop) -> str:
 
 def plain(site: CallSite) -> bool:
     """Whether a call is one of those that cannot fail for long: a log, a constructor of text."""
-    func = site.node.func
-    name = func.attr if isinstance(func, ast.Attribute) else getattr(func, "id", "")
-    return name in _QUICK and not site.awaited
+    return tail_name(site.node) in _QUICK and not site.awaited
 
 
 def is_attempts(loop: Loop) -> bool:
-    """Whether the turns of a loop are attempts at the same thing, not items of a collection."""
+    """Whether the turns of a loop are attempts at the same thing: not items of a collection, nor rounds of a service or
+    of a talk with somebody at the keyboard."""
+    if any(asks_somebody(node) for node in own_nodes(loop.body)):
+        return False
     if isinstance(loop, ast.While):
-        return True
+        return not drains(loop) and not (_SERVING.search(counter(loop)) and not compares(loop.test))
     source = loop.iter
     if not isinstance(source, ast.Call):
         return False
@@ -85,9 +95,53 @@ def succeeds(attempt: ast.Try, loop: Loop) -> bool:
         return True
     if isinstance(loop, ast.While) and isinstance(loop.test, ast.Constant):
         return False
+    if any(gathers(tail, loop) for tail in tails):
+        return False
     if isinstance(loop, ast.While):
         return flag_set(attempt, loop.test)
     return any(leaves_loop(tail) for tail in tails)
+
+
+def numbers(loop: Loop, attempt: ast.Try) -> bool:
+    """Whether the attempt asks for another thing in each turn: a loop that does not count attempts hands its number to
+    a call."""
+    if isinstance(loop, ast.While) or not isinstance(loop.target, ast.Name) or ATTEMPT.search(counter(loop)):
+        return False
+    number = loop.target.id
+    calls = (node for node in own_nodes(attempt.body) if isinstance(node, ast.Call) and tail_name(node) not in _QUICK)
+    given = (part for call in calls for part in (*call.args, *(item.value for item in call.keywords)))
+    return any(isinstance(node, ast.Name) and node.id == number for part in given for node in ast.walk(part))
+
+
+def asks_somebody(node: ast.AST) -> bool:
+    """Whether a node is a call that waits for what somebody types."""
+    if not isinstance(node, ast.Call):
+        return False
+    return bool(_ASKING.search(dotted(node.func).lower()))
+
+
+def drains(loop: ast.While) -> bool:
+    """Whether a loop runs while a collection has items, and takes one in each turn."""
+    names = {dotted(node) for node in ast.walk(loop.test) if isinstance(node, ast.Name | ast.Attribute)}
+    taken = (node for node in own_nodes(loop.body) if isinstance(node, ast.Call))
+    return any(
+        isinstance(node.func, ast.Attribute)
+        and (node.func.attr in _TAKING or (node.func.attr == "get" and not node.args))
+        and dotted(node.func.value) in names
+        for node in taken
+    )
+
+
+def gathers(tail: list[ast.stmt], loop: Loop) -> bool:
+    """Whether a turn in which nothing fails adds to what the loop's head measures, or, in a loop that does not count
+    attempts, to any collection: then each turn is another piece of the whole."""
+    head = counter(loop)
+    for node in own_nodes(tail):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in _GATHERING:
+            name = dotted(node.func.value).lower()
+            if name and (name in head or not ATTEMPT.search(head)):
+                return True
+    return False
 
 
 def always_leaves(body: list[ast.stmt]) -> bool:
@@ -131,18 +185,31 @@ def flag_set(attempt: ast.Try, test: ast.expr) -> bool:
 
 
 def raises_inside(loop: Loop) -> bool:
-    """Whether an endless loop gives up somewhere: it raises, breaks or returns in a handler or under a test."""
-    for node in ast.walk(loop):
-        if isinstance(node, ast.ExceptHandler):
-            for inner in ast.walk(node):
-                if isinstance(inner, ast.Raise | ast.Break | ast.Return):
-                    return True
-    counted = (node for node in ast.walk(loop) if isinstance(node, ast.If))
+    """Whether an endless loop gives up somewhere: it raises, breaks or returns in a handler, raises or breaks under a
+    test, or leaves in whatever way under a test of a number that stands outside of the attempt."""
+    if any(
+        isinstance(inner, ast.Raise | ast.Break | ast.Return)
+        for node in ast.walk(loop)
+        if isinstance(node, ast.ExceptHandler)
+        for inner in ast.walk(node)
+    ):
+        return True
+    counted = (node for node in ast.walk(loop) if isinstance(node, ast.If) and compares(node.test))
+    if any(isinstance(last, ast.Raise | ast.Break) for node in counted for last in node.body[-1:]):
+        return True
     return any(
-        isinstance(last, ast.Raise | ast.Break) for node in counted for last in node.body[-1:] if compares(node.test)
+        isinstance(node, ast.If) and isinstance(node.body[-1], ast.Return) and compares(node.test, equal=False)
+        for node in loop.body
     )
 
 
-def compares(test: ast.expr) -> bool:
-    """Whether a test compares."""
-    return any(isinstance(node, ast.Gt | ast.GtE | ast.Lt | ast.LtE | ast.Eq) for node in ast.walk(test))
+def compares(test: ast.expr, equal: bool = True) -> bool:
+    """Whether a test compares; `equal`: also for being the same."""
+    orders = (ast.Gt, ast.GtE, ast.Lt, ast.LtE, ast.Eq) if equal else (ast.Gt, ast.GtE, ast.Lt, ast.LtE)
+    return any(isinstance(node, orders) for node in ast.walk(test))
+
+
+def tail_name(call: ast.Call) -> str:
+    """The last part of the name that is called."""
+    func = call.func
+    return func.attr if isinstance(func, ast.Attribute) else getattr(func, "id", "")

@@ -47,8 +47,8 @@ class RetryVisitor(Visitor):
         """Judge what a `for attempt in ...` goes through."""
 
     def talks(self, function: Function) -> bool:
-        """Whether a function makes a vendor call, itself or below."""
-        return self.semantics.reach.vendor(function) is not None
+        """Whether a function makes a vendor call, itself or below, whose failures can leave it."""
+        return self.semantics.reach.vendor(function) is not None and not self.semantics.attempts.swallowed(function)
 
     # -- the walk ----------------------------------------------------------------------------------------------------
 

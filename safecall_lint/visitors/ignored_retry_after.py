@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import ast
+from collections.abc import Iterator
 
 import libcst as cst
 
-from safecall_lint.semantics.flow import ways_out
+from safecall_lint.semantics.flow import own_nodes, ways_out
 from safecall_lint.semantics.model import Function
-from safecall_lint.semantics.scan import CallSite
+from safecall_lint.semantics.scan import CallSite, Frame
 from safecall_lint.semantics.values import Site, Symbol
 from safecall_lint.visiting.visitor import Visitor
 
+_LOOPS = (ast.For, ast.AsyncFor, ast.While)
 _STATUSES = frozenset({429, 503})
+_SAID = ("retry-after", "retry_after", "retryafter", "retryinfo", "retrydelay", "ratelimit-reset", "ratelimit_reset")
 _NAMES = frozenset({"TOO_MANY_REQUESTS", "HTTP_429_TOO_MANY_REQUESTS", "SERVICE_UNAVAILABLE", "too_many_requests"})
 
 
@@ -27,7 +30,9 @@ class IgnoredRetryAfter(Visitor):
             return
         site = self.context.site(node)
         cause = self._cause(site, function) if site else None
-        if cause is not None and site is not None and not self._reads(site, function):
+        if cause is None or site is None or _starting(cause, site):
+            return
+        if not self._reads(site, function):
             self.report(
                 node,
                 "the vendor says how long to wait, and nobody reads it",
@@ -50,7 +55,7 @@ class IgnoredRetryAfter(Visitor):
                     return other
                 if self._limited(handler, function):
                     return handler.type
-            if isinstance(node, ast.For | ast.AsyncFor | ast.While):
+            if isinstance(node, _LOOPS):
                 return None
         return None
 
@@ -64,18 +69,44 @@ class IgnoredRetryAfter(Visitor):
     def _reads(self, site: CallSite, function: Function) -> bool:
         """Whether the function, or one that computes the pause, speaks of the header."""
         nodes: list[ast.AST] = [function.node]
-        for argument in site.node.args:
-            for call in ast.walk(argument):
-                if isinstance(call, ast.Call):
-                    nodes += [callee.node for callee in self.semantics.evaluator.callees(call, function)]
+        handed = [node for frame in _turn(site) for node in own_nodes(_block(frame))]
+        for call in (*handed, *(node for argument in site.node.args for node in ast.walk(argument))):
+            if isinstance(call, ast.Call):
+                nodes += [callee.node for callee in self.semantics.evaluator.callees(call, function)]
         texts = [ast.unparse(node).lower() for node in nodes]
-        return any("retry-after" in text or "retry_after" in text for text in texts)
+        return any(word in text for text in texts for word in _SAID)
+
+
+def _turn(site: CallSite) -> Iterator[Frame]:
+    """The blocks around a call within one turn of the loop that it stands in."""
+    for frame in site.frame.chain() if site.frame else ():
+        if isinstance(frame.node, _LOOPS):
+            return
+        yield frame
+
+
+def _starting(cause: ast.AST, site: CallSite) -> bool:
+    """Whether a loop by the clock waits for a server that answers 503 until it is up."""
+    text = ast.unparse(cause).lower()
+    if "429" in text or "too_many" in text or "rate" in text:
+        return False
+    loops = (frame.node for frame in site.frame.chain() if isinstance(frame.node, ast.While)) if site.frame else ()
+    return any("time()" in head or "monotonic()" in head for head in (ast.unparse(loop.test) for loop in loops))
+
+
+def _block(frame: Frame) -> list[ast.stmt]:
+    """The statements of the section that a frame stands for."""
+    node = frame.node
+    if isinstance(node, ast.Try) and frame.section == "handler":
+        return node.handlers[frame.position].body
+    return getattr(node, "body", [])
 
 
 def _asks(test: ast.AST) -> bool:
     """Whether a test is one for 429 or 503."""
+    negative = {id(node.operand) for node in ast.walk(test) if isinstance(node, ast.UnaryOp)}
     for node in ast.walk(test):
-        if isinstance(node, ast.Constant) and node.value in _STATUSES and not isinstance(node.value, bool):
+        if isinstance(node, ast.Constant) and node.value in _STATUSES and id(node) not in negative:
             return True
         if getattr(node, "attr", getattr(node, "id", "")) in _NAMES:
             return True

@@ -9,14 +9,22 @@ import libcst as cst
 from safecall_lint.finding import Confidence, Safety
 from safecall_lint.knowledge import Fact
 from safecall_lint.semantics.exceptions import BROAD
-from safecall_lint.semantics.model import Function
+from safecall_lint.semantics.model import Function, Scope
 from safecall_lint.semantics.policies import RetryPolicy
+from safecall_lint.semantics.repairs import repaired
 from safecall_lint.semantics.retries import RetryLoop
 from safecall_lint.semantics.values import Instance, Symbol, Value
 from safecall_lint.visiting.retrying import RetryVisitor
 from safecall_lint.visiting.rewriting import spelled
 from safecall_lint.visiting.visitor import Place, Rewrite
 
+_TOO_MANY = 2
+_NO_FAILURES = frozenset(
+    {
+        "builtins.KeyboardInterrupt", "builtins.SystemExit", "builtins.GeneratorExit", "asyncio.CancelledError",
+        "asyncio.exceptions.CancelledError",
+    }
+)  # fmt: skip
 _HELP = "name the failures that pass: timeouts, connection errors, 429 and 5xx"
 
 
@@ -31,14 +39,24 @@ class RetryOnEverything(RetryVisitor):
         raises = fact is not None and (not fact.parses or _raises_for_status(loop.attempt))
         for handler, twin in zip(node.handlers, loop.attempt.handlers, strict=True):
             caught = self.semantics.exceptions.caught(twin.type, function)
-            if caught is None or self._status_settled(loop, twin, fact):
+            if caught is None or self._status_settled(loop, twin, fact) or _given(twin.type, function):
                 continue
             wide = attempts.permanent(caught, fact, raises)
-            if wide is not None and twin in loop.caught and not attempts.told_apart(twin, function):
+            if wide is None or twin not in loop.caught or attempts.told_apart(twin, function):
+                continue
+            doubts = self._doubts(loop, twin, fact)
+            if doubts < _TOO_MANY:
                 labels: list[tuple[Place, str]] = [(loop.site, "makes the next attempt")]
-                doubtful = fact is None or (bool(fact.parses) and not self._tells_status(loop))
-                self._tell(handler.type or handler, wide, labels, self._fix(handler, wide, fact), doubtful)
-                return
+                self._tell(handler.type or handler, wide, labels, self._fix(handler, wide, fact), doubts > 0)
+            return
+
+    def _doubts(self, loop: RetryLoop, handler: ast.ExceptHandler, fact: Fact | None) -> int:
+        """How many reasons there are to think that the same refused request is not sent again: no vendor is seen, no
+        bad status can become an exception (two where the `try` holds nothing but the call), what failed goes into the
+        next request."""
+        silent = fact is not None and bool(fact.parses) and not self._tells_status(loop)
+        calls = [node for item in loop.attempt.body for node in ast.walk(item) if isinstance(node, ast.Call)]
+        return sum((fact is None, silent, silent and calls == [loop.vendor.node], repaired(loop, handler)))
 
     def _tells_status(self, loop: RetryLoop) -> bool:
         """Whether a bad status can become an exception in the body of the `try`: here, or in a function of the
@@ -48,8 +66,19 @@ class RetryOnEverything(RetryVisitor):
         inside = [node for statement in loop.attempt.body for node in ast.walk(statement)]
         if any(isinstance(node, ast.Raise) for node in inside):
             return True
-        calls = (node for node in inside if isinstance(node, ast.Call))
-        return any(self.semantics.evaluator.callees(call, loop.function) for call in calls)
+        return any(self._told_below(node, loop.function) for node in inside if isinstance(node, ast.Call))
+
+    def _told_below(self, call: ast.Call, function: Function) -> bool:
+        """Whether a function of the project that is called may raise for what the vendor answered: for all that is seen
+        of it."""
+        for callee in self.semantics.evaluator.callees(call, function):
+            chain = self.semantics.reach.vendor(callee)
+            if chain is not None and len(chain.steps) > 1:
+                return True
+            for way in {callee, chain.function if chain is not None else callee}:
+                if any(isinstance(node, ast.Raise) or _asks_for_raise(node) for node in ast.walk(way.node)):
+                    return True
+        return False
 
     def _status_settled(self, loop: RetryLoop, handler: ast.ExceptHandler, fact: Fact | None) -> bool:
         """Whether an earlier handler takes the bad statuses, and this one is for what is left of the library's own."""
@@ -129,10 +158,8 @@ class RetryOnEverything(RetryVisitor):
             fact = self.semantics.evaluator.fact(value)
             if isinstance(value, Instance) and fact and fact.kind == "retry-on-other" and value.call and value.scope:
                 left = self.semantics.retries.exceptions(value.call.args[0] if value.call.args else None, value.scope)
-                names = [
-                    self.semantics.evaluator.facts.ancestors(item.name) for item in left if isinstance(item, Symbol)
-                ]
-                return bool(left) and len(names) == len(left) and not any("builtins.Exception" in row for row in names)
+                names = [item.name if isinstance(item, Symbol) else "" for item in left]
+                return bool(names) and all(name in _NO_FAILURES for name in names)
         return False
 
     def _result(self, policy: RetryPolicy) -> bool:
@@ -147,10 +174,22 @@ class RetryOnEverything(RetryVisitor):
 
 def _raises_for_status(block: ast.Try) -> bool:
     """Whether bad statuses become exceptions in the body of a `try`."""
-    for statement in block.body:
-        for node in ast.walk(statement):
-            if isinstance(node, ast.Attribute) and node.attr == "raise_for_status":
-                return True
-            if isinstance(node, ast.keyword) and node.arg == "raise_for_status":
-                return True
+    return any(_asks_for_raise(node) for statement in block.body for node in ast.walk(statement))
+
+
+def _asks_for_raise(node: ast.AST) -> bool:
+    """Whether a node asks that bad statuses become exceptions."""
+    if isinstance(node, ast.Attribute):
+        return node.attr == "raise_for_status"
+    return isinstance(node, ast.keyword) and node.arg == "raise_for_status"
+
+
+def _given(expr: ast.expr | None, function: Function) -> bool:
+    """Whether callers say what is caught: the classes come in by a parameter."""
+    names = {node.id for node in ast.walk(expr) if isinstance(node, ast.Name)} if expr is not None else set()
+    scope: Scope | None = function
+    while isinstance(scope, Function):
+        if names & set(scope.parameters):
+            return True
+        scope = scope.parent
     return False

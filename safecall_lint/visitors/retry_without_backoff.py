@@ -9,6 +9,7 @@ import libcst as cst
 from safecall_lint.finding import Severity
 from safecall_lint.semantics.model import Function
 from safecall_lint.semantics.policies import RetryPolicy
+from safecall_lint.semantics.repairs import changed, repaired
 from safecall_lint.semantics.retries import RetryLoop
 from safecall_lint.semantics.values import Site
 from safecall_lint.visiting.retry_fixes import paused_handlers, varied_pause, varying_policy
@@ -31,6 +32,8 @@ class RetryWithoutBackoff(RetryVisitor):
             caught = self.semantics.exceptions.caught(twin.type, loop.function)
             if twin not in loop.caught or caught is None or not self.semantics.attempts.transient(caught):
                 continue
+            if self._another(loop, twin):
+                continue
             waits = self.semantics.attempts.waits(loop, twin)
             if waits == []:
                 at_once.append(handler)
@@ -40,6 +43,22 @@ class RetryWithoutBackoff(RetryVisitor):
                     self._waited(wait, loop)
         if at_once:
             self._at_once(at_once, loop)
+
+    def _another(self, loop: RetryLoop, handler: ast.ExceptHandler) -> bool:
+        """Whether the next attempt is another request: what failed went into it, or a handler that gives up for the
+        other failures changed it; or a function that is handed the failure decides."""
+        if repaired(loop, handler):
+            return True
+        handed = all(isinstance(node, ast.Expr) and isinstance(node.value, ast.Call) for node in handler.body)
+        apart = self.semantics.attempts.told_apart(handler, loop.function)
+        return apart and (handed or changed(loop, handler))
+
+    def _doubtful(self, handlers: list[cst.ExceptHandler], loop: RetryLoop) -> bool:
+        """Whether no vendor is seen, time has passed already, or the next attempt goes somewhere else."""
+        twins = [self.context.twin(handler) for handler in handlers]
+        known = self.semantics.attempts.known(loop)
+        other = all(isinstance(twin, ast.ExceptHandler) and changed(loop, twin) for twin in twins)
+        return not known or other or all(item.type is not None and self._late(item) for item in handlers)
 
     def _at_once(self, handlers: list[cst.ExceptHandler], loop: RetryLoop) -> None:
         """One report for the loop, at the handler that takes most; the others are labels."""
@@ -52,7 +71,7 @@ class RetryWithoutBackoff(RetryVisitor):
             label="goes round again without a pause",
             labels=labels,
             help="wait between the attempts, longer each time and by chance: `random.uniform(0, 2**attempt)`",
-            strict=not self.semantics.attempts.known(loop),
+            strict=self._doubtful(handlers, loop),
             fix=paused_handlers(handlers, loop, self.context),
         )
 
