@@ -10,7 +10,8 @@ from safecall_lint.semantics.streams import Lazy
 from safecall_lint.semantics.uses import Use, uses
 from safecall_lint.semantics.values import Site
 from safecall_lint.visiting.context import Held
-from safecall_lint.visiting.visitor import Visitor
+from safecall_lint.visiting.slot_streams import held_by_reader, read_inside
+from safecall_lint.visiting.visitor import Rewrite, Visitor
 
 _MESSAGE = "the slot is free again while the stream still runs"
 _HELP = "take the slot inside the generator, around the loop that reads the stream"
@@ -27,7 +28,8 @@ class SlotReleasedBeforeStream(Visitor):
             return
         lazy = self.semantics.streams.lazy(self.context.expr(node.value), self.context.function)
         if lazy:
-            self._report(node.value, "returned unread: it runs after the block has ended", lazy, held[0], [])
+            fix = held_by_reader(node, held[0].block, self.context.function, self.context) if len(held) == 1 else None
+            self._report(node.value, "returned unread: it runs after the block has ended", lazy, held[0], fix)
 
     def visit_With(self, node: cst.With) -> None:
         """A stream that is opened in the block and read below it."""
@@ -43,9 +45,10 @@ class SlotReleasedBeforeStream(Visitor):
                 continue
             below = [use for use in uses(function, name, (twin.end_lineno or 0) + 1) if _reads(use)]
             if below and not _read_inside(list(uses(function, name, statement.lineno)), twin):
-                self._handed_out(statement, below[0], held[0].item)
+                fix = read_inside(node, below, self.context)
+                self._handed_out(statement, below[0], held[0].item, fix)
 
-    def _handed_out(self, statement: ast.Assign, use: Use, gate: cst.BaseExpression) -> None:
+    def _handed_out(self, statement: ast.Assign, use: Use, gate: cst.BaseExpression, fix: Rewrite | None) -> None:
         assert self.context.function is not None
         module = self.context.function.module
         self.report(
@@ -54,13 +57,14 @@ class SlotReleasedBeforeStream(Visitor):
             label="opened with the slot in hand",
             labels=[(gate, "slot taken here, given back when the block ends"), (Site(module, use.node), "read here")],
             help="read the stream inside the block",
+            fix=fix,
         )
 
-    def _report(self, node: cst.BaseExpression, label: str, lazy: Lazy, held: Held, notes: list[str]) -> None:
+    def _report(self, node: cst.BaseExpression, label: str, lazy: Lazy, held: Held, fix: Rewrite | None) -> None:
         labels: list[tuple[cst.CSTNode | Site, str]] = [(held.node, "slot taken here, given back on return")]
         if ast.unparse(lazy.origin.node) != ast.unparse(self.context.expr(node) or ast.Constant(None)):
             labels.append((lazy.origin, f"{lazy.why}, made here"))
-        self.report(node, _MESSAGE, label=f"{lazy.why}, {label}", labels=labels, notes=notes, help=_HELP)
+        self.report(node, _MESSAGE, label=f"{lazy.why}, {label}", labels=labels, help=_HELP, fix=fix)
 
 
 def _reads(use: Use) -> bool:

@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 import textwrap
 from collections.abc import Callable
+from contextlib import aclosing
 from pathlib import Path
 from typing import Any
 
@@ -140,3 +141,42 @@ def test_a_stream_that_breaks_off_is_not_sent_twice(both: Both) -> None:
     assert testing.run(read(before, broken, whole)) == (["one", "one", "two"], True)
     assert testing.run(read(after, broken, whole)) == (["one"], False)
     assert testing.run(read(after, drop(), drop(), whole)) == (["one", "two"], True)
+
+
+def test_a_slot_is_held_while_its_stream_runs(both: Both) -> None:
+    before, after = both(
+        "slot-released-before-stream",
+        """
+        import asyncio
+        import httpx
+        from collections.abc import AsyncIterator
+
+        slots = asyncio.Semaphore(2)
+
+        async def lines(client: httpx.AsyncClient) -> AsyncIterator[str]:
+            async with client.stream("GET", "/") as response:
+                async for line in response.aiter_lines():
+                    yield line
+
+        async def opened(client: httpx.AsyncClient) -> AsyncIterator[str]:
+            async with slots:
+                return lines(client)
+        """,
+    )
+
+    async def most_at_once(code: Code) -> int:
+        async def read(client: httpx.AsyncClient, leaves: bool) -> int:
+            async with aclosing(await code["opened"](client)) as pieces:
+                async for _ in pieces:
+                    if leaves:
+                        return 1
+            return 2
+
+        async with Vendor() as vendor, httpx.AsyncClient(base_url=vendor.url) as client:
+            vendor.on("/", stream(["one\n", "two\n"], gap=1))
+            counts = await asyncio.gather(*(read(client, number % 2 == 0) for number in range(6)))
+            assert counts == [1, 2] * 3
+            return vendor.traffic.max_in_flight
+
+    assert testing.run(most_at_once(before)) == 6
+    assert testing.run(most_at_once(after)) == 2
