@@ -12,7 +12,17 @@ from . import _options
 from ._adaptive import AdaptiveConcurrency
 from ._admission import Limiter, SlotContext
 from ._breaker import CircuitBreaker
-from ._checks import CALL_TIMEOUT, DEADLINE, QUEUE_TIMEOUT, check, check_options, check_together, defaults, most
+from ._checks import (
+    CALL_TIMEOUT,
+    DEADLINE,
+    QUEUE_TIMEOUT,
+    check,
+    check_inner,
+    check_options,
+    check_together,
+    defaults,
+    most,
+)
 from ._clock import Clock, LoopClock
 from ._events import Events
 from ._function_call import FunctionCall
@@ -149,8 +159,10 @@ class CallPolicy:
             settings: for the pool, as `AsyncHTTPTransport` takes them: `limits`, `verify`, `http2`, `proxy` ...
 
         Raises:
+            TypeError: `inner` is no asynchronous transport.
             ValueError: the pool of `limits` has fewer connections than there are slots for calls and streams.
         """
+        check_inner(self.name, "inner", inner)
         request_settings = RequestSettings(
             self.name, self.call_timeout, self.stream_limits, adds_keys=self.retry.repeat == "keyed"
         )
