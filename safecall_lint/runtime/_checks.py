@@ -58,7 +58,7 @@ _CHECKS: Mapping[str, Check] = {
     "rate": optional(_rate),
     "call_timeout": seconds("30"),
     "deadline": seconds("60"),
-    "retry": Kind(Retry, "nothing says what is repeated", "a Retry: Retry(attempts=3), or Retry(attempts=1) for none"),
+    "retry": Kind(Retry, "nothing says what is repeated", "Retry(attempts=3), or Retry(attempts=1) for none"),
     "breaker": optional(
         Kind(CircuitBreaker, "nothing says when to stop calling", "CircuitBreaker(), or None for no circuit breaker")
     ),
@@ -71,6 +71,11 @@ _CHECKS: Mapping[str, Check] = {
 _PRIORITY = Kind(Priority, "the queue has no place for it", "Priority.HIGH, Priority.NORMAL or Priority.LOW")
 _TOKENS = Number(least=0, so="no quota can be charged", give="how many tokens each attempt takes, from 0")
 _WEIGHT = count(1, "the call takes no slot")
+
+
+check_inner = optional(
+    Methods(("handle_async_request", "aclose"), "no request can be sent", "an asynchronous transport of the library")
+)
 
 
 def check(policy: CallPolicy) -> None:

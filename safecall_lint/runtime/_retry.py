@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
@@ -33,9 +32,9 @@ def _on(owner: str, name: str, value: Any) -> None:
     for rule in rules:
         if not isinstance(rule, type):
             _PREDICATE(owner, name, rule)
-        elif not issubclass(rule, Exception) or issubclass(rule, asyncio.CancelledError):
-            fact = "is no Exception, so a call is never repeated for it, and a cancelled one must not be"
-            raise refusal(TypeError, owner, name, rule, f"{fact}: give exception types, such as ConnectionError")
+        elif not issubclass(rule, Exception):
+            text = "is no Exception, so it is no failure to repeat: give exception types, such as ConnectionError"
+            raise refusal(TypeError, owner, name, rule, text)
 
 
 _CHECKS: Mapping[str, Check] = {

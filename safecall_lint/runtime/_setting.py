@@ -142,7 +142,7 @@ class Methods:
     def __call__(self, owner: str, name: str, value: Any) -> None:
         missing = [method for method in self.names if not callable(getattr(value, method, None))]
         if missing or isinstance(value, type):
-            fact = f"has no {missing[0]}()" if missing else "is a class and not an instance"
+            fact = "is a class and not an instance" if isinstance(value, type) else f"has no {missing[0]}()"
             raise refusal(TypeError, owner, name, value, f"{fact}, so {self.so}: give {self.give}")
 
 

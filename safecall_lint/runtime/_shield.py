@@ -29,7 +29,7 @@ async def shielded(cleanup: Coroutine[Any, Any, T], *, timeout: float) -> T:
         ValueError: `timeout` is not above 0 and finite.
     """
     if not inspect.isawaitable(cleanup):
-        text = "cannot be awaited, so there is nothing to run: call the coroutine function and give what it returns"
+        text = "cannot be awaited, so there is nothing to run: give what the coroutine function returns"
         raise refusal(TypeError, "shielded", "cleanup", cleanup, text)
     _TIMEOUT("shielded", "timeout", timeout)
     task = asyncio.ensure_future(cleanup)

@@ -8,6 +8,8 @@ from contextlib import aclosing
 from types import ModuleType
 from typing import Any, Protocol, cast
 
+from ._setting import refusal
+
 
 class ServerSentEvent(Protocol):
     """One event, as httpx-sse and httpx2 both give it."""
@@ -57,8 +59,8 @@ def _source(response: object) -> AsyncIterator[Any]:
     if _is_of("httpx", response):
         events: AsyncIterator[Any] = _httpx_sse().EventSource(response).aiter_sse()
         return events
-    kind = f"{type(response).__module__}.{type(response).__qualname__}"
-    raise TypeError(f"{kind} is not a response of httpx or httpx2: pass the response itself")
+    text = "is not a response of httpx or httpx2, so it streams no events: give the response itself"
+    raise refusal(TypeError, "sse_events", "response", response, text)
 
 
 def _is_of(library: str, response: object) -> bool:

@@ -15,7 +15,8 @@ from ._stream import Stream, StreamContext
 
 T = TypeVar("T")
 
-_STREAMS = each(Kind(StreamContext, "no slot is held for it", "what policy.stream() returns"))
+_STREAM = Kind(StreamContext, "no slot is held for it", "what policy.stream() returns")
+_STREAMS = each(_STREAM)
 _POLICY = Kind(CallPolicy, "nothing opens the stream", "a CallPolicy")
 _BUFFER = count(1, "no chunk has a place to wait")
 _BREAKS = count(0, "not even the first connection is made")
@@ -92,7 +93,8 @@ class race(Generic[T]):  # noqa: N801 (used like a function, as `contextlib.supp
 
     def __init__(self, first: StreamContext[T], *others: StreamContext[T]) -> None:
         self._streams = (first, *others)
-        _STREAMS("race", "streams", self._streams)
+        _STREAM("race", "first", first)
+        _STREAMS("race", "others", others)
         self._winner: Stream[T] | None = None
 
     async def __aenter__(self) -> Stream[T]:

@@ -129,7 +129,7 @@ class Endpoints:
 
     def _is_awaited(self, vendor: VendorCall) -> bool:
         """Whether a call gives the loop away until the answer is there. The gaps of a stream are bounded otherwise."""
-        return vendor.fact.style != "sync" and not self.streams.opens(vendor.node, vendor.scope)
+        return vendor.style != "sync" and not self.streams.opens(vendor.node, vendor.scope)
 
     def _callees(self, site: CallSite, function: Function) -> list[Function]:
         """The coroutines of the project that a call runs in its own time."""

@@ -87,7 +87,7 @@ class Marks:
             for site in scope.scan.calls:
                 if not self._inside(site.node):
                     continue
-                if telling is None or _may_tell(site.node.func, telling):
+                if telling is None or _may_tell(site.node.func, scope, telling):
                     self.seen.update(_of_call(site, scope, self.evaluator))
                 else:
                     self.seen.add("first-party")
@@ -151,10 +151,13 @@ def _is_wild(module: Module) -> bool:
     return wild_packages().search(module.source.utf8) is not None
 
 
-def _may_tell(func: ast.expr, telling: frozenset[str]) -> bool:
-    """A plain name, a name the tables know, or a chain as deep as the vendors' SDKs have them."""
+def _may_tell(func: ast.expr, scope: Scope, telling: frozenset[str]) -> bool:
+    """A plain name, a name the tables know, something of an imported module, or a chain as deep as the vendors' SDKs
+    have them."""
     if not isinstance(func, ast.Attribute) or func.attr in telling:
         return True
+    if isinstance(func.value, ast.Name):
+        return any(row.form == "import" for row, _ in scope.lookup(func.value.id))
     return isinstance(func.value, ast.Attribute) and not (
         isinstance(func.value.value, ast.Name) and func.value.value.id in ("self", "cls")
     )

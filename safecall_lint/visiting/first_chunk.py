@@ -11,7 +11,7 @@ import libcst as cst
 from safecall_lint.finding import Safety
 from safecall_lint.semantics.model import Function
 from safecall_lint.visiting.context import Context
-from safecall_lint.visiting.rewriting import fresh_name
+from safecall_lint.visiting.rewriting import behind, fresh_name
 from safecall_lint.visiting.visitor import Rewrite
 from safecall_lint.visiting.walk import Replacement, descendants, replaced
 
@@ -31,14 +31,14 @@ def until_first_chunk(
         line = _line_of(expr, node, function, context)
         if line is None:
             return None
-        nodes[line] = cst.FlattenSentinel(_behind(f"{name} = True", line))
+        nodes[line] = cst.FlattenSentinel(behind(f"{name} = True", line))
     for caught in handlers:
         handler = context.tree(caught)
         if not isinstance(handler, cst.ExceptHandler) or not isinstance(handler.body, cst.IndentedBlock):
             return None
         leave = cst.parse_statement(f"if {name}:\n    raise\n")
         nodes[handler.body] = handler.body.with_changes(body=[leave, *handler.body.body])
-    changed = cst.FlattenSentinel(_behind(f"{name} = False", replaced(node, nodes)))
+    changed = cst.FlattenSentinel(behind(f"{name} = False", replaced(node, nodes)))
     title = "retry only until the first chunk is out"
     return Rewrite(title, Safety.UNSAFE, {node: changed}, risk=_RISK)
 
@@ -51,11 +51,3 @@ def _line_of(expr: ast.expr, loop: cst.CSTNode, function: Function, context: Con
             lines = (item for item in descendants(loop, scopes=False) if isinstance(item, cst.SimpleStatementLine))
             return next((line for line in lines if small in line.body), None)
     return None
-
-
-def _behind(code: str, statement: cst.SimpleStatementLine | cst.For | cst.While) -> list[cst.BaseStatement]:
-    """A statement with another in front, which takes the blank lines above it and leaves it its comments."""
-    lines = statement.leading_lines
-    first = next((index for index, line in enumerate(lines) if line.comment), len(lines))
-    new = cst.ensure_type(cst.parse_statement(code), cst.SimpleStatementLine).with_changes(leading_lines=lines[:first])
-    return [new, statement.with_changes(leading_lines=lines[first:])]

@@ -125,6 +125,14 @@ def block(statements: list[cst.BaseStatement]) -> cst.IndentedBlock:
     return cst.IndentedBlock(body=statements)
 
 
+def behind(code: str, statement: cst.SimpleStatementLine | cst.For | cst.While) -> list[cst.BaseStatement]:
+    """A statement with another in front, which takes the blank lines above it and leaves it its comments."""
+    lines = statement.leading_lines
+    first = next((index for index, line in enumerate(lines) if line.comment), len(lines))
+    new = cst.ensure_type(cst.parse_statement(code), cst.SimpleStatementLine).with_changes(leading_lines=lines[:first])
+    return [new, statement.with_changes(leading_lines=lines[first:])]
+
+
 def also_catching(caught: cst.BaseExpression, names: list[str]) -> cst.Tuple:
     """The class or tuple of classes of an `except` clause with more classes in it, in the tuple's own layout."""
     space = cst.Comma(whitespace_after=cst.SimpleWhitespace(" "))

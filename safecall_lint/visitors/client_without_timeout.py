@@ -44,7 +44,7 @@ class ClientWithoutTimeout(Visitor):
         elif fact.timeout_default is None:
             if self._left_at_default(node, call, fact):
                 self._never(node, fact)
-        elif fact.timeout_default > _LONG and fact.inner_keyword and self._left_at_default(node, call, fact):
+        elif fact.timeout_default > _LONG and fact.retries_keyword and self._left_at_default(node, call, fact):
             self._long(node, fact)
 
     def _bounded_uses(self, node: cst.Call, fact: Fact) -> bool:
@@ -58,9 +58,18 @@ class ClientWithoutTimeout(Visitor):
         if any(may_pass(call, name, scope) for name in (fact.timeout_keyword, *others)):
             return False
         inner = keyword_or_position(call, fact.inner_keyword)
-        if inner is not None and not all(map(self._leaves_default, self._inner(inner))):
+        if inner is not None and not (self._says_nothing(inner) or all(map(self._leaves_default, self._inner(inner)))):
             return False
         return not self._bounded_uses(node, fact)
+
+    def _says_nothing(self, expr: ast.expr) -> bool:
+        """Whether settings that are spelled out, of the models below a router, name no timeout."""
+        rows = self.context.scope.lookup(expr.id) if isinstance(expr, ast.Name) else []
+        spelled = rows[0][0].value if len(rows) == 1 else expr
+        if not isinstance(spelled, ast.List):
+            return False
+        keys = [key for node in ast.walk(spelled) if isinstance(node, ast.Dict) for key in node.keys]
+        return all(isinstance(key, ast.Constant) and key.value != "timeout" for key in keys)
 
     def _inner(self, expr: ast.expr) -> list[Instance | Object | None]:
         found = self.semantics.evaluator.of_kind(expr, self.context.scope, "client")

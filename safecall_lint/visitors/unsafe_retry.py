@@ -12,8 +12,9 @@ from safecall_lint.semantics.model import Function
 from safecall_lint.semantics.policies import RetryPolicy
 from safecall_lint.semantics.retries import RetryLoop
 from safecall_lint.semantics.values import Constant, Site, Value
+from safecall_lint.visiting.idempotency import keyed
 from safecall_lint.visiting.retrying import RetryVisitor
-from safecall_lint.visiting.visitor import Place
+from safecall_lint.visiting.visitor import Place, Rewrite
 
 _CHANGING = frozenset({"post", "patch"})
 
@@ -30,7 +31,8 @@ class UnsafeRetry(RetryVisitor):
         for handler in loop.caught:
             caught = self.semantics.exceptions.caught(handler.type, loop.function) or ()
             if self._late(caught, vendor) and not self.semantics.attempts.told_apart(handler, loop.function):
-                self._tell(Site(loop.function.module, loop.vendor.node), vendor, loop.site)
+                fix = keyed(vendor, loop, self.context)
+                self._tell(Site(loop.function.module, loop.vendor.node), vendor, loop.site, fix)
                 return
 
     def on_decorated(self, places: Sequence[tuple[cst.BaseExpression, RetryPolicy]], function: Function) -> None:
@@ -73,11 +75,12 @@ class UnsafeRetry(RetryVisitor):
         raised = (vendor.fact.timeout_exception, f"{stack}.ReadTimeout", f"{stack}.ServerDisconnectedError")
         return any(self.semantics.exceptions.covers(value, name) for value in caught for name in raised if name)
 
-    def _tell(self, node: Place, vendor: VendorCall, again: Site) -> None:
+    def _tell(self, node: Place, vendor: VendorCall, again: Site, fix: Rewrite | None = None) -> None:
         self.report(
             node,
             "this request may be carried out twice: a lost answer is no lost request",
             label="changes something at the vendor",
             labels=[(again, "sends it again when the answer is late")],
             help="send an idempotency key that stays the same, or retry only what failed before sending",
+            fix=fix,
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import textwrap
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import aclosing
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ import pytest
 
 from safecall_lint.rulebook import rulebook
 from safecall_lint.runtime import testing
-from safecall_lint.runtime.testing import Behaviour, StandStill, Vendor, drop, reply, stream
+from safecall_lint.runtime.testing import Behaviour, Received, StandStill, Step, Vendor, drop, reply, stream
 from tests.cases import EXAMPLE, fixed
 
 Code = dict[str, Any]
@@ -180,3 +180,40 @@ def test_a_slot_is_held_while_its_stream_runs(both: Both) -> None:
 
     assert testing.run(most_at_once(before)) == 6
     assert testing.run(most_at_once(after)) == 2
+
+
+def test_a_request_whose_answer_is_lost_is_carried_out_once(both: Both) -> None:
+    before, after = both(
+        "unsafe-retry",
+        """
+        import asyncio
+        import httpx
+
+        async def place(client: httpx.AsyncClient, order: dict[str, int]) -> int:
+            for attempt in range(3):
+                try:
+                    reply = await client.post("/orders", json=order, headers={"x-shop": "north"})
+                    return reply.status_code
+                except httpx.TransportError:
+                    await asyncio.sleep(2**attempt)
+            return 0
+        """,
+    )
+
+    async def orders(code: Code) -> int:
+        """A vendor that keeps idempotency keys, and loses its first answer after the order was placed."""
+        placed: dict[str, bytes] = {}
+
+        def place(request: Received) -> Iterable[Step]:
+            first = not placed
+            placed[request.headers.get("idempotency-key", str(len(placed)))] = request.body
+            return drop() if first else reply(200)
+
+        async with Vendor() as vendor, httpx.AsyncClient(base_url=vendor.url) as client:
+            vendor.on("/orders", place)
+            assert [await code["place"](client, {"number": number}) for number in (1, 2)] == [200, 200]
+            assert {request.headers["x-shop"] for request in vendor.traffic.requests} == {"north"}
+        return len(placed)
+
+    assert testing.run(orders(before)) == 3
+    assert testing.run(orders(after)) == 2

@@ -13,7 +13,19 @@ from safecall_lint.runtime import testing
 
 PAGES = Path(__file__).parents[2] / "docs" / "runtime"
 TESTS = Path(__file__).parent
-LAYERS = ["index", "slots", "rate", "timeouts", "retry", "breaker", "transports", "streams", "cleanup", "migration"]
+LAYERS = [
+    "index",
+    "slots",
+    "rate",
+    "timeouts",
+    "retry",
+    "breaker",
+    "transports",
+    "streams",
+    "cleanup",
+    "migration",
+    "settings",
+]
 
 
 def code_of(page: str) -> list[str]:

@@ -6,7 +6,7 @@ import asyncio
 import sys
 
 from ._paths import USAGE, serve_by_path
-from ._vendor import Vendor
+from ._vendor import LAST_PORT, Vendor
 
 
 async def main(port: int) -> None:
@@ -17,7 +17,10 @@ async def main(port: int) -> None:
 
 
 if __name__ == "__main__":
+    chosen = sys.argv[1] if len(sys.argv) > 1 else "0"
+    if not (chosen.isdecimal() and int(chosen) <= LAST_PORT):
+        sys.exit(f"port={chosen} is no port, so nothing can listen there: give 0 to {LAST_PORT}, 0 for a free one")
     try:
-        asyncio.run(main(int(sys.argv[1]) if len(sys.argv) > 1 else 0))
+        asyncio.run(main(int(chosen)))
     except KeyboardInterrupt:
         sys.exit(130)

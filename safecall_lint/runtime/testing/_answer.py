@@ -6,7 +6,8 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ._behaviour import Step, reply, stream
+from .._setting import text as a_text
+from ._behaviour import Step, check, reply, stream
 from ._dialects import anthropic, google, openai
 from ._dialects._spoken import Spoken, Wanted, wanted
 from ._traffic import Received
@@ -39,7 +40,13 @@ def answer(
         latency: seconds before the headers.
         drop_after: cut a stream after so many words.
         stall_after: let a stream fall silent after so many words.
+
+    Raises:
+        TypeError: an argument of a wrong type.
+        ValueError: a number that is out of bounds, or both `drop_after` and `stall_after`.
     """
+    a_text("answer", "text", text)
+    check("answer", gap=gap, latency=latency, drop_after=drop_after, stall_after=stall_after)
 
     def behaviour(request: Received) -> list[Step]:
         speak = _dialect(request.path)

@@ -11,12 +11,17 @@ from typing import Any, ParamSpec, TypeVar, TypeVarTuple, Unpack
 
 import anyio.to_thread
 
+from .._setting import Number, coroutine_function, pause, refusal, seconds
+
 _T = TypeVar("_T")
 _Ts = TypeVarTuple("_Ts")
 _P = ParamSpec("_P")
 
 _NANOSECONDS = 9
 _ONLY_THE_WAKE_UP_PIPE = 1
+_START = Number(so="no time can follow", give="seconds, such as 0")
+_SETTLE = pause("0.005")
+_PATIENCE = seconds("10", "a test that stands still ends at once or never")
 
 
 class StandStill(RuntimeError):
@@ -35,9 +40,18 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
         settle: real seconds that each jump first gives to bytes on their way between open sockets. Without sockets a
             jump costs nothing.
         patience: real seconds to wait for a socket or a thread when no timer is left; then `StandStill` is raised.
+
+    Raises:
+        TypeError: an argument that is no number.
+        ValueError: an argument that is not finite, a negative `settle`, or a `patience` that is not above 0.
     """
 
+    _closed = True  # what asyncio's own `__del__` asks of a loop whose settings were refused
+
     def __init__(self, *, start: float = 0.0, settle: float = 0.005, patience: float = 10.0) -> None:
+        _START("VirtualTimeLoop", "start", start)
+        _SETTLE("VirtualTimeLoop", "settle", settle)
+        _PATIENCE("VirtualTimeLoop", "patience", patience)
         self._now = start
         self._settle = settle
         self._patience = patience
@@ -120,7 +134,12 @@ def run(main: Coroutine[Any, Any, _T], *, start: float = 0.0, settle: float = 0.
     Raises:
         StandStill: every task waits for something that will never come.
         RuntimeError: an event loop is already running in this thread.
+        TypeError: `main` is no coroutine, or a setting no number.
+        ValueError: as `VirtualTimeLoop`.
     """
+    if not asyncio.iscoroutine(main):
+        text = "is no coroutine, so there is nothing to run: give what the coroutine function returns"
+        raise refusal(TypeError, "run", "main", main, text)
     if asyncio._get_running_loop() is not None:
         main.close()
         raise RuntimeError("an event loop is already running here and owns the time: call run() from a plain function")
@@ -131,7 +150,12 @@ def run(main: Coroutine[Any, Any, _T], *, start: float = 0.0, settle: float = 0.
 
 
 def virtual_time(test: Callable[_P, Coroutine[Any, Any, _T]]) -> Callable[_P, _T]:
-    """Decorator: an async test that pytest calls as a plain function and that runs in virtual time."""
+    """Decorator: an async test that pytest calls as a plain function and that runs in virtual time.
+
+    Raises:
+        TypeError: `test` is no coroutine function.
+    """
+    coroutine_function("virtual_time", "test", test)
 
     @functools.wraps(test)
     def runs(*args: _P.args, **kwargs: _P.kwargs) -> _T:

@@ -8,6 +8,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from .._setting import seconds
+
+_WINDOW = seconds("60", "no request is inside it")
+
 
 @dataclass(frozen=True, slots=True)
 class Received:
@@ -68,7 +72,13 @@ class Traffic:
         self.in_flight -= 1
 
     def busiest(self, window: float) -> int:
-        """Return the most requests that arrived within any `window` seconds, wherever it is laid."""
+        """Return the most requests that arrived within any `window` seconds, wherever it is laid.
+
+        Raises:
+            TypeError: `window` is no number.
+            ValueError: `window` is not above 0 and finite.
+        """
+        _WINDOW("busiest", "window", window)
         inside: deque[float] = deque()
         most = 0
         for request in self.requests:

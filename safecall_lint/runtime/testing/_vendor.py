@@ -13,9 +13,16 @@ from types import TracebackType
 from typing import Self
 from weakref import WeakSet
 
-from ._behaviour import Behaviour, Step, reply
+from .._setting import Number, function, share, text
+from ._behaviour import Behaviour, Step, check_behaviours, reply
+from ._clock import SEED
 from ._connection import Connection
 from ._traffic import Received, Traffic
+
+LAST_PORT = 65535
+_PORT = Number(least=0, most=LAST_PORT, whole=True, so="nothing can listen there", give="a port, or 0 for a free one")
+_WALL = function("no answer has a date", "a function without arguments, such as VirtualClock().wall")
+_SHARE = share("no request or every request meets it", of_none=True)
 
 
 class Vendor:
@@ -27,11 +34,17 @@ class Vendor:
         port: where to listen on 127.0.0.1; 0 takes a free port.
         wall: seconds since the epoch, for the `Date` header; pass `VirtualClock().wall` in virtual time.
 
+    Raises:
+        TypeError: an argument of a wrong type.
+        ValueError: no such port.
+
     Attributes:
         traffic: what the vendor saw so far.
     """
 
     def __init__(self, *, port: int = 0, wall: Callable[[], float] = time.time) -> None:
+        _PORT("Vendor", "port", port)
+        _WALL("Vendor", "wall", wall)
         self.traffic = Traffic()
         self._wall = wall
         self._routes: dict[str, _Script] = {}
@@ -49,19 +62,36 @@ class Vendor:
         """Answer requests to `path` with `behaviours`, one each in turn; the last one stays.
 
         `path` has no query; `*` in it matches anything. The last route given wins.
+
+        Raises:
+            TypeError: a behaviour is neither steps nor a function, or `path` no text.
+            ValueError: no behaviour, or an empty `path`.
         """
+        text("Vendor.on", "path", path)
+        check_behaviours("Vendor.on", behaviours)
         script = _script(path, behaviours)
         self._routes.pop(path, None)
         self._routes[path] = script
         return self
 
-    @contextlib.contextmanager
-    def fault(self, *behaviours: Behaviour, share: float = 1.0, seed: int = 0) -> Iterator[None]:
+    def fault(
+        self, *behaviours: Behaviour, share: float = 1.0, seed: int = 0
+    ) -> contextlib.AbstractContextManager[None]:
         """While inside, a `share` of all requests gets `behaviours` in turn, whatever its path.
 
         The choice is random and the same for the same `seed`.
+
+        Raises:
+            TypeError: an argument of a wrong type.
+            ValueError: no behaviour, or a share outside 0 to 1.
         """
-        fault = _Fault(_script("the fault", behaviours), share, random.Random(seed))
+        check_behaviours("Vendor.fault", behaviours)
+        _SHARE("Vendor.fault", "share", share)
+        SEED("Vendor.fault", "seed", seed)
+        return self._striking(_Fault(_script("the fault", behaviours), share, random.Random(seed)))
+
+    @contextlib.contextmanager
+    def _striking(self, fault: _Fault) -> Iterator[None]:
         self._faults.append(fault)
         try:
             yield
