@@ -29,6 +29,7 @@ from safecall_lint.semantics.raising import Raising
 from safecall_lint.semantics.reach import Reach
 from safecall_lint.semantics.refusals import Refusals
 from safecall_lint.semantics.replies import Replies
+from safecall_lint.semantics.requeues import Requeues
 from safecall_lint.semantics.requirements import Requirements
 from safecall_lint.semantics.responses import Responses
 from safecall_lint.semantics.retries import Retries
@@ -77,6 +78,10 @@ class Semantics:
     @cached_property
     def retries(self) -> Retries:
         return Retries(self.calls, self.reach)
+
+    @cached_property
+    def requeues(self) -> Requeues:
+        return Requeues(self.retries)
 
     @cached_property
     def holding(self) -> Holding:

@@ -111,7 +111,7 @@ class Attempts:
 
     def own(self, vendor: VendorCall) -> tuple[float, Site | None] | None:
         """The attempts that the client makes for a call by itself, with the place where that is set."""
-        base: ast.expr = vendor.node.func
+        base: ast.expr = vendor.node if vendor.client is None else vendor.node.func
         while isinstance(base, ast.Attribute | ast.Call):
             if isinstance(base, ast.Call):
                 given = keyword_or_position(base, vendor.fact.retries_keyword)
@@ -225,7 +225,8 @@ class Attempts:
 
     def _sleeps(self, site: CallSite, function: Function) -> bool:
         callees = self.calls.evaluator.callees(site.node, function)
-        named = bool(_RESTING.search(ast.unparse(site.node.func).lower().rpartition(".")[2]))
+        alone = isinstance(site.statement, ast.Expr) and site.statement.value is site.node
+        named = alone and bool(_RESTING.search(ast.unparse(site.node.func).lower().rpartition(".")[2]))
         return named or any(self.reach.pause(callee) for callee in callees if not callee.is_async)
 
     def wait_of(self, call: ast.Call, function: Function) -> str:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import ast
+
 from safecall_lint.knowledge import Fact
 from safecall_lint.semantics.calls import argument, has_unpacking, keyword_or_position
 from safecall_lint.semantics.evaluate import Evaluator
+from safecall_lint.semantics.model import Scope
 from safecall_lint.semantics.values import Instance, Object, Site
 
 
@@ -32,9 +35,25 @@ def _of_transport(client: Instance, fact: Fact, evaluator: Evaluator) -> tuple[f
     for name in fact.transport_keywords:
         for value in evaluator.values(keyword_or_position(client.call, name), client.scope):
             below = evaluator.fact(value)
-            if isinstance(value, Instance) and below and below.kind == "transport" and below.retries_default:
+            if isinstance(value, Instance) and below and _retries(value, below):
                 attempts = tried(_stated(value, below, evaluator), below)
                 return (attempts, value.site) if attempts else None
+    return None
+
+
+def _retries(made: Instance, fact: Fact) -> bool:
+    """Whether what a client stands on tries again: unless it is told otherwise, or where its settings say so."""
+    if fact.kind == "client-config":
+        return made.call is not None and keyword_or_position(made.call, fact.retries_keyword) is not None
+    return fact.kind == "transport" and bool(fact.retries_default)
+
+
+def _in_dict(given: ast.expr, scope: Scope, evaluator: Evaluator) -> float | None:
+    """The retries in `{"max_attempts": 3}`; `total_max_attempts` counts the first attempt as well."""
+    for key, value in zip(given.keys, given.values, strict=True) if isinstance(given, ast.Dict) else ():
+        if isinstance(key, ast.Constant) and key.value in ("max_attempts", "total_max_attempts"):
+            number = evaluator.number(value, scope)
+            return number - 1 if number is not None and key.value == "total_max_attempts" else number
     return None
 
 
@@ -50,4 +69,5 @@ def _stated(made: Instance, fact: Fact, evaluator: Evaluator) -> float | None:
         if isinstance(value, Instance) and policy and policy.kind == "retry-config" and value.call and value.scope:
             total = argument(value.call, policy)
             return evaluator.number(total, value.scope) if total is not None else policy.value_default
-    return evaluator.number(given, made.scope)
+    number = evaluator.number(given, made.scope)
+    return number if number is not None else _in_dict(given, made.scope, evaluator)

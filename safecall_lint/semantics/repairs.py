@@ -26,13 +26,36 @@ def repaired(loop: RetryLoop, handler: ast.ExceptHandler) -> bool:
 
 
 def changed(loop: RetryLoop, handler: ast.ExceptHandler) -> bool:
-    """Whether a handler gives the next attempt something else to send, or another place to send it to."""
-    nodes = list(own_nodes(handler.body))
-    if any(isinstance(node, ast.Call) and _SWITCHING.search(tail_name(node).lower()) for node in nodes):
-        return True
-    assigned = (node for node in nodes if isinstance(node, ast.Assign) and not _is_count(node.value))
-    stored = {_target(target) for node in assigned for target in node.targets} - {handler.name or "", ""}
-    return bool(stored) and any(name in stored for name in _asked(loop))
+    """Whether each way through a handler that goes round gives the next attempt something else to send, or another
+    place to send it to."""
+    return not _unchanged(handler.body, _asked(loop))
+
+
+def _unchanged(body: list[ast.stmt], asked: set[str]) -> set[str]:
+    """How a block goes round without a change of what is asked: "end" off its end, "continue"."""
+    found: set[str] = set()
+    for node in body:
+        if isinstance(node, ast.If):
+            ways = _unchanged(node.body, asked) | _unchanged(node.orelse, asked)
+            found |= ways - {"end"}
+            if "end" not in ways:
+                return found
+        elif isinstance(node, ast.Continue):
+            return found | {"continue"}
+        elif isinstance(node, ast.Raise | ast.Return | ast.Break) or _changes(node, asked):
+            return found
+    return found | {"end"}
+
+
+def _changes(node: ast.stmt, asked: set[str]) -> bool:
+    """Whether a statement changes what is asked, or where."""
+    for inner in own_nodes([node]):
+        if isinstance(inner, ast.Call) and _SWITCHING.search(tail_name(inner).lower()):
+            return True
+        if isinstance(inner, ast.Assign) and not _is_count(inner.value):
+            if any(_target(target) in asked for target in inner.targets):
+                return True
+    return False
 
 
 def _fed(handler: ast.ExceptHandler) -> set[str]:

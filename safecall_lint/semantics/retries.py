@@ -24,6 +24,7 @@ from safecall_lint.semantics.rounds import (
     goes_round,
     in_handler,
     is_attempts,
+    is_set,
     numbers,
     raises_inside,
     succeeds,
@@ -140,7 +141,7 @@ class Retries:
         if vendor is None:
             return None
         attempts, endless = self._bound(around.node, function)
-        if attempts is not None and attempts <= 1:
+        if attempts is not None and attempts <= 1 and not is_set(around.node, function):
             return None
         pauses = tuple(self._pauses(around.node, function))
         return RetryLoop(around.node, node, function, vendor, caught, attempts, endless, pauses)
@@ -176,7 +177,7 @@ class Retries:
             test = loop.test
             if isinstance(test, ast.Constant):
                 return None, not raises_inside(loop)
-            if isinstance(test, ast.Compare) and len(test.ops) == 1:
+            if isinstance(test, ast.Compare) and len(test.ops) == 1 and isinstance(test.ops[0], ast.Lt | ast.LtE):
                 bound = number(test.comparators[0], function)
                 extra = 1 if isinstance(test.ops[0], ast.LtE) else 0
                 return (bound + extra if bound is not None else None), False

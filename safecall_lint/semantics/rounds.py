@@ -102,6 +102,14 @@ def succeeds(attempt: ast.Try, loop: Loop) -> bool:
     return any(leaves_loop(tail) for tail in tails)
 
 
+def is_set(loop: Loop, function: Function) -> bool:
+    """Whether somebody else says how often a loop turns: an attribute or a parameter, whatever its default is."""
+    head = loop.test if isinstance(loop, ast.While) else loop.iter
+    nodes = list(ast.walk(head))
+    given = (node.id for node in nodes if isinstance(node, ast.Name))
+    return any(isinstance(node, ast.Attribute) for node in nodes) or any(name in function.parameters for name in given)
+
+
 def numbers(loop: Loop, attempt: ast.Try) -> bool:
     """Whether the attempt asks for another thing in each turn: a loop that does not count attempts hands its number to
     a call."""

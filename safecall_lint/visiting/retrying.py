@@ -11,6 +11,7 @@ import libcst as cst
 from safecall_lint.semantics import Semantics
 from safecall_lint.semantics.model import Function, Scope
 from safecall_lint.semantics.policies import RetryPolicy
+from safecall_lint.semantics.requeues import Requeue
 from safecall_lint.semantics.retries import RetryLoop
 from safecall_lint.visiting.visitor import Visitor
 
@@ -24,7 +25,8 @@ class RetryVisitor(Visitor):
 
     @classmethod
     def worth(cls, semantics: Semantics, scopes: Sequence[Scope]) -> bool:
-        return any(semantics.retries.layered(scope) for scope in scopes if isinstance(scope, Function))
+        functions = [scope for scope in scopes if isinstance(scope, Function)]
+        return any(semantics.retries.layered(item) or semantics.requeues.of(item) for item in functions)
 
     # -- what a rule says --------------------------------------------------------------------------------------------
 
@@ -34,6 +36,9 @@ class RetryVisitor(Visitor):
 
     def on_loop(self, node: cst.Try, loop: RetryLoop) -> None:
         """Judge a loop that makes an attempt again; `node` is the `try` around the attempt."""
+
+    def on_requeue(self, node: cst.Try, requeue: Requeue) -> None:
+        """Judge a handler that puts the work on a queue again; `node` is its `try`."""
 
     def on_decorated(self, places: Sequence[tuple[cst.BaseExpression, RetryPolicy]], function: Function) -> None:
         """Judge the retrying decorators of a function, outermost first."""
@@ -58,6 +63,9 @@ class RetryVisitor(Visitor):
             for loop in self.loops(function):
                 if loop.attempt is block:
                     self.on_loop(node, loop)
+            for requeue in self.semantics.requeues.of(function):
+                if requeue.attempt is block:
+                    self.on_requeue(node, requeue)
 
     def visit_FunctionDef(self, node: cst.FunctionDef) -> None:
         function = self.context.defined(node)

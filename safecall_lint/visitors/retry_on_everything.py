@@ -12,8 +12,9 @@ from safecall_lint.semantics.exceptions import BROAD
 from safecall_lint.semantics.model import Function, Scope
 from safecall_lint.semantics.policies import RetryPolicy
 from safecall_lint.semantics.repairs import repaired
+from safecall_lint.semantics.requeues import Requeue
 from safecall_lint.semantics.retries import RetryLoop
-from safecall_lint.semantics.values import Instance, Symbol, Value
+from safecall_lint.semantics.values import Instance, Object, Site, Symbol, Value
 from safecall_lint.visiting.retrying import RetryVisitor
 from safecall_lint.visiting.rewriting import spelled
 from safecall_lint.visiting.visitor import Place, Rewrite
@@ -50,6 +51,17 @@ class RetryOnEverything(RetryVisitor):
                 self._tell(handler.type or handler, wide, labels, self._fix(handler, wide, fact), doubts > 0)
             return
 
+    def on_requeue(self, node: cst.Try, requeue: Requeue) -> None:
+        attempts, function = self.semantics.attempts, self.context.function
+        if function is None:
+            return
+        caught = self.semantics.exceptions.caught(requeue.handler.type, function)
+        wide = attempts.permanent(caught, None, False) if caught else None
+        handler = next((item for item in node.handlers if self.context.twin(item) is requeue.handler), None)
+        if wide is not None and handler is not None and not attempts.told_apart(requeue.handler, function):
+            again: tuple[Place, str] = (Site(function.module, requeue.again.node), "puts it on the queue again")
+            self._tell(handler.type or handler, wide, [again], None, not requeue.seen)
+
     def _doubts(self, loop: RetryLoop, handler: ast.ExceptHandler, fact: Fact | None) -> int:
         """How many reasons there are to think that the same refused request is not sent again: no vendor is seen, no
         bad status can become an exception (two where the `try` holds nothing but the call), what failed goes into the
@@ -61,7 +73,8 @@ class RetryOnEverything(RetryVisitor):
     def _tells_status(self, loop: RetryLoop) -> bool:
         """Whether a bad status can become an exception in the body of the `try`: here, or in a function of the
         project. Without that only what never arrived is made again, and the code's own bugs."""
-        if _raises_for_status(loop.attempt):
+        vendor = self.semantics.attempts.vendor(loop)
+        if _raises_for_status(loop.attempt) or (vendor is not None and isinstance(vendor.client, Object)):
             return True
         inside = [node for statement in loop.attempt.body for node in ast.walk(statement)]
         if any(isinstance(node, ast.Raise) for node in inside):
@@ -73,7 +86,7 @@ class RetryOnEverything(RetryVisitor):
         of it."""
         for callee in self.semantics.evaluator.callees(call, function):
             chain = self.semantics.reach.vendor(callee)
-            if chain is not None and len(chain.steps) > 1:
+            if chain is not None and (len(chain.steps) > 1 or isinstance(chain.end.client, Object)):
                 return True
             for way in {callee, chain.function if chain is not None else callee}:
                 if any(isinstance(node, ast.Raise) or _asks_for_raise(node) for node in ast.walk(way.node)):

@@ -7,9 +7,11 @@ import ast
 import libcst as cst
 
 from safecall_lint.finding import Severity
+from safecall_lint.semantics.flow import own_nodes
 from safecall_lint.semantics.model import Function
 from safecall_lint.semantics.policies import RetryPolicy
 from safecall_lint.semantics.repairs import changed, repaired
+from safecall_lint.semantics.requeues import Requeue
 from safecall_lint.semantics.retries import RetryLoop
 from safecall_lint.semantics.values import Site
 from safecall_lint.visiting.retry_fixes import paused_handlers, varied_pause, varying_policy
@@ -43,6 +45,24 @@ class RetryWithoutBackoff(RetryVisitor):
                     self._waited(wait, loop)
         if at_once:
             self._at_once(at_once, loop)
+
+    def on_requeue(self, node: cst.Try, requeue: Requeue) -> None:
+        """What is put on a queue at once may be taken at once; who takes it may also pause, so it is for the strict
+        profile."""
+        function = self.context.function
+        caught = self.semantics.exceptions.caught(requeue.handler.type, function) if function is not None else None
+        if function is None or not caught or not self.semantics.attempts.transient(caught):
+            return
+        calls = [item for item in own_nodes(requeue.handler.body) if isinstance(item, ast.Call)]
+        paused = any(self.semantics.calls.pause(call, function) for call in calls)
+        if not paused and not self.semantics.attempts.told_apart(requeue.handler, function):
+            self.report(
+                Site(function.module, requeue.again.node),
+                "what failed is queued again at once: the vendor cannot recover",
+                label="nothing waits before this",
+                help="wait before it goes back, longer each time and by chance: `random.uniform(0, 2**attempt)`",
+                strict=True,
+            )
 
     def _another(self, loop: RetryLoop, handler: ast.ExceptHandler) -> bool:
         """Whether the next attempt is another request: what failed went into it, or a handler that gives up for the

@@ -130,15 +130,15 @@ class StackedRetries(RetryVisitor):
         attempts, made = own
         by_itself = f"`{fact.library}` makes {attempts:g} attempts by itself"
         labels: list[tuple[Place, str]] = [(made, by_itself)] if made is not None else []
-        off = f"{fact.retries_keyword}={int(fact.retries_first)}"
         default = fact.retries_default - fact.retries_first
+        note = f"`{fact.library}` retries {default} times by default (`{fact.retries_keyword}`)"
         self.report(
             place,
             _headline(outer, attempts),
             label=_label(outer),
             labels=[*labels, *calls],
-            notes=(f"`{fact.library}` retries {default} times by default (`{fact.retries_keyword}`)",),
-            help=f"let one layer retry: pass `{off}` to the client, or drop this one",
+            notes=(note,) if default else (),
+            help=_help(fact),
             fix=fix,
         )
 
@@ -171,6 +171,16 @@ class StackedRetries(RetryVisitor):
 
 def _wrapping(call: ast.Call) -> bool:
     return isinstance(call.func, ast.Attribute) and call.func.attr in _wrappers()
+
+
+def _help(fact: Fact) -> str:
+    """What to do about a client, or a call, that retries by itself."""
+    if not fact.retries_keyword:
+        return "let one layer retry: turn the client's own attempts off, or drop this one"
+    where = "client" if fact.kind == "client" else "call"
+    return (
+        f"let one layer retry: pass `{fact.retries_keyword}={int(fact.retries_first)}` to the {where}, or drop this one"
+    )
 
 
 def _headline(outer: float | None, inner: float | None) -> str:

@@ -1,0 +1,69 @@
+"""Retries by way of a queue: what failed is put on it again, and whoever takes it makes the next attempt."""
+
+from __future__ import annotations
+
+import ast
+import re
+from dataclasses import dataclass
+
+from safecall_lint.semantics.attempted import outward
+from safecall_lint.semantics.model import Function
+from safecall_lint.semantics.retries import Retries
+from safecall_lint.semantics.rounds import ATTEMPT, frames, within
+from safecall_lint.semantics.scan import CallSite, dotted
+
+_LEAVING = re.compile(r"dead|dlq|fail|error|result|response|reply|done|out(put|box)?(_|$)|event")
+_PUTTING = frozenset({"put", "put_nowait"})
+_TAKING = frozenset({"get", "get_nowait"})
+
+
+@dataclass(frozen=True, slots=True)
+class Requeue:
+    """A `try` whose `handler` puts the work on a queue again: by the call `again`. `seen` tells whether a vendor is
+    seen to be called in the `try`."""
+
+    attempt: ast.Try
+    handler: ast.ExceptHandler
+    again: CallSite
+    seen: bool
+
+
+@dataclass
+class Requeues:
+    """Finds them."""
+
+    retries: Retries
+
+    def of(self, function: Function) -> list[Requeue]:
+        """The handlers of a function that put on a queue what it was handed or took from that queue."""
+        found = (self._requeue(site, function) for site in function.scan.calls)
+        return [requeue for requeue in found if requeue]
+
+    def _requeue(self, site: CallSite, function: Function) -> Requeue | None:
+        func = site.node.func
+        if not isinstance(func, ast.Attribute) or func.attr not in _PUTTING or not site.node.args:
+            return None
+        around = next((frame for frame in frames(site.frame) if frame.section == "handler"), None)
+        if around is None or not isinstance(around.node, ast.Try) or not self._same(site.node, func, function):
+            return None
+        handler = around.node.handlers[around.position]
+        inside = (item for item in function.scan.calls if within(item, around.node, "body"))
+        if any(self.retries.is_vendor(item, function) for item in inside):
+            return Requeue(around.node, handler, site, True)
+        counted = ATTEMPT.search(ast.unparse(handler).lower())
+        return Requeue(around.node, handler, site, False) if counted and outward(around.node, function) else None
+
+    @staticmethod
+    def _same(call: ast.Call, func: ast.Attribute, function: Function) -> bool:
+        """Whether what is put on the queue is the work itself: handed in, or taken from that queue."""
+        names = {node.id for node in ast.walk(call.args[0]) if isinstance(node, ast.Name)}
+        if names & set(function.parameters) and not _LEAVING.search(dotted(func.value).lower()):
+            return True
+        for name in names:
+            for row in function.scan.bindings.get(name, ()):
+                value = row.value.value if isinstance(row.value, ast.Await) else row.value
+                taken = value.func if isinstance(value, ast.Call) else None
+                if isinstance(taken, ast.Attribute) and taken.attr in _TAKING:
+                    if dotted(taken.value) and dotted(taken.value) == dotted(func.value):
+                        return True
+        return False
