@@ -34,8 +34,7 @@ from ._retry import Retry
 from ._setting import called_later, coroutine_function
 from ._state import PolicyState
 from ._stream import StreamContext, open_stream
-from ._transport import _build
-from ._transport._core import Core, RequestSettings
+from ._transport._build import Builder
 from ._watchdog import StreamLimits
 
 if TYPE_CHECKING:
@@ -159,17 +158,13 @@ class CallPolicy:
             settings: for the pool, as `AsyncHTTPTransport` takes them: `limits`, `verify`, `http2`, `proxy` ...
 
         Raises:
-            TypeError: `inner` is no asynchronous transport.
+            ModuleNotFoundError: the library is not installed.
+            TypeError: `inner` is no asynchronous transport of the library, or has `settings` beside it, where they
+                have no effect.
             ValueError: the pool of `limits` has fewer connections than there are slots for calls and streams.
         """
         check_inner(self.name, "inner", inner)
-        request_settings = RequestSettings(
-            self.name, self.call_timeout, self.stream_limits, adds_keys=self.retry.repeat == "keyed"
-        )
-        if inner is None:
-            inner = _build.pool(library, self.name, most(self.max_concurrency) + (self.max_streams or 0), settings)
-        make_core = functools.partial(Core, self, request_settings, self._layers)
-        return _build.transport(library, make_core, inner)
+        return Builder(self, self._layers, library).transport(inner, settings)
 
     @overload
     def client(self, library: Literal["httpx"] = "httpx", **settings: Any) -> httpx.AsyncClient: ...
@@ -178,11 +173,20 @@ class CallPolicy:
     def client(self, library: Literal["httpx", "httpx2"] = "httpx", **settings: Any) -> Any:
         """Return a client on this policy's transport, with timeouts that let the policy's own limits decide.
 
+        Proxies, those of the environment too, and mounts are below the policy. A mount that is a policy's transport
+        keeps to that policy.
+
         Args:
             library: "httpx" or "httpx2".
-            settings: as `AsyncClient` takes them: `base_url`, `headers`, `auth`, `timeout` ...
+            settings: as `AsyncClient` takes them: `base_url`, `headers`, `limits`, `verify`, `proxy`, `mounts` ...; and
+                what only `AsyncHTTPTransport` takes, such as `uds`. `transport` is for the network, below the policy.
+
+        Raises:
+            ModuleNotFoundError: the library is not installed.
+            TypeError: settings of a pool beside `transport`, where they have no effect.
+            ValueError: the pool of `limits` has fewer connections than there are slots for calls and streams.
         """
-        return _build.client(library, self.transport(library), self.call_timeout, self.queue_timeout, settings)
+        return Builder(self, self._layers, library).client(settings)
 
     def stream(
         self,

@@ -1,19 +1,32 @@
-"""Gives back the connection slots that cancelled requests leave behind in httpx 0.28.
+"""Gives back the connection slots that cancelled requests leave behind in the pools of httpx 0.28 and httpx2.
 
 httpcore 1.0.9 and older loses a slot for ever when a task is cancelled at one of three moments: before the connection
 it was given is opened, between opening it and sending on it (both encode/httpcore#1093), and while its response is
 being closed (encode/httpx#3782). A pool of 10 then raises nothing but `PoolTimeout` until the process restarts.
 httpcore2, below httpx2, has none of the three.
+
+A fourth moment is that of a proxy: it has opened the tunnel to an `https://` address, and the TLS handshake through it
+is cancelled, is late or fails. There httpcore and httpcore2 both lose the slot.
 """
 
 from __future__ import annotations
 
 import asyncio
 import functools
+import sys
 from typing import Any
 
-_LOSING = frozenset({"1.0.5", "1.0.6", "1.0.7", "1.0.8", "1.0.9"})
-"""The httpcore versions that were seen to lose slots, and whose private attributes are as used below."""
+_LOSING = {
+    "httpcore": (
+        frozenset({"1.0.5", "1.0.6", "1.0.7", "1.0.8", "1.0.9"}),
+        ("AsyncConnectionPool", "AsyncHTTPProxy", "AsyncSOCKSProxy"),
+    ),
+    "httpcore2": (
+        frozenset({"2.12.0", "2.13.0", "2.13.1", "2.14.0", "2.15.0", "2.15.1", "2.16.0", "2.16.1", "2.16.2"}),
+        ("AsyncHTTPProxy",),
+    ),
+}
+"""The versions that were seen to lose slots, and whose private attributes are as used below; and which pools do so."""
 
 _closing: set[asyncio.Task[None]] = set()
 """An event loop holds its tasks only weakly."""
@@ -27,7 +40,8 @@ async def heal(transport: object, stream: object = None) -> int:
     the background.
 
     Args:
-        transport: any transport; only an `httpx.AsyncHTTPTransport` over httpcore 1.0.5 to 1.0.9 has something to heal.
+        transport: any transport; only an `AsyncHTTPTransport` over httpcore 1.0.5 to 1.0.9, or one with a proxy over
+            httpcore2 2.12.0 to 2.16.2, has something to heal.
         stream: the stream of a response of this transport, closed just now.
 
     Returns:
@@ -51,16 +65,16 @@ async def heal(transport: object, stream: object = None) -> int:
 
 def _losing_pool(transport: object) -> Any:
     pool = getattr(transport, "_pool", None)
-    return pool if type(pool) is _losing_pool_type() else None
+    return pool if pool is not None and _loses_slots(type(pool)) else None
 
 
 @functools.cache
-def _losing_pool_type() -> type | None:
-    try:
-        import httpcore
-    except ImportError:
-        return None
-    return httpcore.AsyncConnectionPool if httpcore.__version__ in _LOSING else None
+def _loses_slots(kind: type) -> bool:
+    """Whether pools of this type lose slots; a subclass of anybody else's may keep its books in another way."""
+    name = kind.__module__.partition(".")[0]
+    versions, pools = _LOSING.get(name, ((), ()))
+    library = sys.modules.get(name)
+    return any(kind is getattr(library, pool) for pool in pools) and getattr(library, "__version__", "") in versions
 
 
 def _request_of(stream: object) -> Any:

@@ -262,11 +262,11 @@ def test_an_httpcore_that_is_not_known_to_lose_slots_is_left_alone(monkeypatch: 
 
     assert healed_after_a_storm() > 0
     monkeypatch.setattr(httpcore, "__version__", "1.0.10")
-    _pool._losing_pool_type.cache_clear()
+    _pool._loses_slots.cache_clear()
     try:
         assert healed_after_a_storm() == 0
     finally:
-        _pool._losing_pool_type.cache_clear()
+        _pool._loses_slots.cache_clear()
 
 
 @virtual_time
