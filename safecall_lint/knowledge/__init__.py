@@ -70,6 +70,7 @@ class Fact:
     close: str = ""
     collected: bool = False
     shares: bool = False
+    brief: bool = False
     value_keyword: str = ""
     value_position: int = -1
     value_default: float | None = None

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from safecall_lint.semantics.evaluate import Evaluator
 from safecall_lint.semantics.model import Function, Module, Scope
 from safecall_lint.semantics.scan import CallSite
+from safecall_lint.semantics.values import Symbol
 
 _MANY = 20
 
@@ -69,7 +70,10 @@ class Callers:
         function of the project has its name."""
         if function in self.evaluator.callees(site.node, scope):
             return True
-        return unique and isinstance(site.node.func, ast.Attribute) and not self.evaluator.values(site.node.func, scope)
+        values = self.evaluator.values(site.node.func, scope)
+        if any(isinstance(value, Symbol) and _is_script_name(value.name, function) for value in values):
+            return True
+        return unique and isinstance(site.node.func, ast.Attribute) and not values
 
     def _naming(self, name: str, module: Module) -> tuple[list[str], bool] | None:
         """The files of a module's project that seem to call a name, and whether only one function has that name."""
@@ -79,3 +83,12 @@ class Callers:
             return None
         defining = having(name, rf"\bdef {escaped}\b", f"m{module.file}", module)
         return sorted(calling), sum(defining.values()) == 1
+
+
+def _is_script_name(name: str, function: Function) -> bool:
+    """Whether a name that no import of the project explains is a function as a script beside its module calls it:
+    `common.fetch` of `tools/common.py`, although `tools` is a package."""
+    module, _, last = name.rpartition(".")
+    path = function.module.file.removesuffix(".py").removesuffix("/__init__")
+    own = function.parent is None and last == function.name
+    return own and bool(module) and path.endswith("/" + module.replace(".", "/"))

@@ -59,6 +59,7 @@ class ClientPerRequest(Visitor):
             labels=[(loop, "runs this block once per item"), *self._built(made)],
             help="open the client once, around the loop",
             notes=self._notes(made),
+            strict=self._is_brief(made),
             fix=around_loop(node, loop, self.context) or self._accessor(node, made),
         )
 
@@ -70,6 +71,7 @@ class ClientPerRequest(Visitor):
             labels=self._built(made),
             help="open one client at start-up and use it for every call",
             notes=self._notes(made),
+            strict=self._is_brief(made),
             fix=self._accessor(node, made),
         )
 
@@ -80,6 +82,10 @@ class ClientPerRequest(Visitor):
     def _built(self, made: Made) -> list[tuple[Place, str]]:
         site = made.by.site
         return [] if made.direct or site is None else [(site, "built here, each time the function is called")]
+
+    def _is_brief(self, made: Made) -> bool:
+        fact = self.semantics.evaluator.fact(made.by)
+        return fact is not None and fact.brief
 
     def _notes(self, made: Made) -> list[str]:
         fact = self.semantics.evaluator.fact(made.by)

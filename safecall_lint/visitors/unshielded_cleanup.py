@@ -11,7 +11,7 @@ from safecall_lint.finding import Safety
 from safecall_lint.semantics.flow import own_nodes
 from safecall_lint.semantics.model import Function
 from safecall_lint.semantics.scan import CallSite, Frame
-from safecall_lint.semantics.values import FunctionValue, Instance, Member, Site, Symbol
+from safecall_lint.semantics.values import FunctionValue, Instance, Member, Site, Symbol, Value
 from safecall_lint.visiting.rewriting import expression, with_keyword
 from safecall_lint.visiting.toward_runtime import from_runtime, price
 from safecall_lint.visiting.visitor import Rewrite, Visitor
@@ -51,7 +51,10 @@ class UnshieldedCleanup(Visitor):
         """Whether an awaited call is shielded, limited, or waits for what was cancelled."""
         if self.semantics.calls.kind(site.node, function) in _WAITS:
             return True
-        if any(map(self._cancels, self.semantics.evaluator.callees(site.node, function))):
+        evaluator = self.semantics.evaluator
+        if any(map(self._cancels, evaluator.callees(site.node, function))):
+            return True
+        if any(map(_says_cancel, evaluator.values(site.node.func, function))):
             return True
         if any(limit.cuts(site) for limit in self.semantics.deadlines.of(function)):
             return True
@@ -143,6 +146,11 @@ class UnshieldedCleanup(Visitor):
 
     def _final(self, node: cst.Await) -> bool:
         return any(isinstance(item, cst.Finally) for item in self.context.stack)
+
+
+def _says_cancel(value: Value) -> bool:
+    """Whether a function of some library says that it cancels what it waits for: `cancel_and_wait(task)`."""
+    return isinstance(value, Symbol) and "cancel" in value.name.rpartition(".")[2]
 
 
 def _raises_flag(function: Function) -> bool:
