@@ -109,12 +109,13 @@ class Fact:
 @dataclass(frozen=True, slots=True)
 class ExceptionFact:
     """An exception class: its direct bases and what it means ("timeout", "overload", "status", "transport", "").
-    `status` is the one status that it stands for."""
+    `status` is the one status that it stands for, `headers` where it has the headers of the answer."""
 
     name: str
     bases: tuple[str, ...] = ()
     means: str = ""
     status: int = 0
+    headers: str = ""
 
 
 @dataclass(frozen=True)
@@ -183,7 +184,7 @@ def _fact(name: str, library: str, row: Mapping[str, Any]) -> Fact:
 def _exception(name: str, library: str, row: Mapping[str, Any]) -> ExceptionFact:
     if unknown := set(row) - _EXCEPTION_KEYS:
         raise KnowledgeError(f"{library}: {name}: unknown keys {sorted(unknown)}")
-    return ExceptionFact(name, tuple(row.get("bases", ())), row.get("means", ""), row.get("status", 0))
+    return ExceptionFact(**{**row, "name": name, "bases": tuple(row.get("bases", ()))})
 
 
 def _renamed(value: Any, old: str, new: str) -> Any:

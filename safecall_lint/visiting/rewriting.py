@@ -109,6 +109,25 @@ def spelled(name: str, scope: Scope) -> tuple[str, tuple[str, ...]] | None:
     return None if scope.lookup(package) else (name, (package,))
 
 
+def from_module(source: str, name: str, scope: Scope) -> tuple[str, tuple[str, ...]] | None:
+    """How to write a name of a module in a scope, and the imports that it needs.
+
+    An import that is there is used; else the name is imported by itself where it is free, through its module where it
+    is not. None where the package's name means something else here.
+    """
+    for local, rows in scope.module.scan.bindings.items():
+        if _rebound(local, scope, scope.module) or any(row.frame is not None for row in rows):
+            continue
+        if any(row.target == f"{source}.{name}" for row in rows):
+            return local, ()
+        if any(row.target == source for row in rows):
+            return f"{local}.{name}", ()
+    if not scope.lookup(name):
+        return name, (f"{source}:{name}",)
+    way = spelled(f"{source}.{name}", scope)
+    return (way[0], (source,)) if way else None
+
+
 def _rebound(local: str, scope: Scope, module: Module) -> bool:
     rows: list[tuple[Binding, Scope]] = scope.lookup(local)
     return any(owner is not module or binding.form != "import" for binding, owner in rows)

@@ -7,8 +7,7 @@ from typing import Final
 from safecall_lint.semantics import Semantics
 from safecall_lint.semantics.model import Module, Scope
 from safecall_lint.semantics.project import RUNTIME
-from safecall_lint.semantics.scan import Binding
-from safecall_lint.visiting.rewriting import spelled
+from safecall_lint.visiting.rewriting import from_module
 
 _OURS: Final = "safecall-lint"
 _OLDEST: Final = (3, 11)
@@ -25,27 +24,10 @@ def price(semantics: Semantics, module: Module) -> str:
 
 
 def from_runtime(name: str, scope: Scope, semantics: Semantics) -> tuple[str, tuple[str, ...]] | None:
-    """How to write a name of the runtime in a scope, and the imports that it needs.
-
-    An import that is there is used; else the name is imported from the project's vendored copy where it has one, by
-    itself where it is free, through its module where it is not. None where the project runs on a Python that the
-    runtime does not, or the package's name means something else here.
-    """
+    """How to write a name of the runtime in a scope, and the imports that it needs: from the project's vendored copy
+    where it has one. None where the project runs on a Python that the runtime does not, or the package's name means
+    something else here."""
     project = semantics.project
-    source = project.runtime_module or RUNTIME
     if project.target_version and project.target_version < _OLDEST:
         return None
-    for local, rows in scope.module.scan.bindings.items():
-        if all(map(_is_import, rows)) and all(owner is scope.module for _, owner in scope.lookup(local)):
-            if any(row.target == f"{source}.{name}" for row in rows):
-                return local, ()
-            if any(row.target == source for row in rows):
-                return f"{local}.{name}", ()
-    if not scope.lookup(name):
-        return name, (f"{source}:{name}",)
-    way = spelled(f"{source}.{name}", scope)
-    return (way[0], (source,)) if way else None
-
-
-def _is_import(row: Binding) -> bool:
-    return row.form == "import" and row.frame is None
+    return from_module(project.runtime_module or RUNTIME, name, scope)

@@ -11,6 +11,7 @@ from safecall_lint.semantics.flow import own_nodes, ways_out
 from safecall_lint.semantics.model import Function
 from safecall_lint.semantics.scan import CallSite, Frame
 from safecall_lint.semantics.values import Site, Symbol
+from safecall_lint.visiting.heeding import heeded
 from safecall_lint.visiting.visitor import Visitor
 
 _LOOPS = (ast.For, ast.AsyncFor, ast.While)
@@ -39,6 +40,7 @@ class IgnoredRetryAfter(Visitor):
                 label="waits on a schedule of its own",
                 labels=[(Site(function.module, cause), "the answer here carries `Retry-After`")],
                 help="sleep for `Retry-After` (seconds or a date), capped, and by your own schedule without it",
+                fix=heeded(node, cause, function, self.context),
             )
 
     def _cause(self, site: CallSite, function: Function) -> ast.AST | None:

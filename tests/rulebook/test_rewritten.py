@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import textwrap
+import time
 from collections.abc import Callable, Iterable
 from contextlib import aclosing
 from pathlib import Path
@@ -15,7 +16,17 @@ import pytest
 
 from safecall_lint.rulebook import rulebook
 from safecall_lint.runtime import testing
-from safecall_lint.runtime.testing import Behaviour, Received, StandStill, Step, Vendor, drop, reply, stream
+from safecall_lint.runtime.testing import (
+    Behaviour,
+    Received,
+    StandStill,
+    Step,
+    Vendor,
+    drop,
+    rate_limited,
+    reply,
+    stream,
+)
 from tests.cases import EXAMPLE, fixed
 
 Code = dict[str, Any]
@@ -217,3 +228,35 @@ def test_a_request_whose_answer_is_lost_is_carried_out_once(both: Both) -> None:
 
     assert testing.run(orders(before)) == 3
     assert testing.run(orders(after)) == 2
+
+
+@pytest.mark.parametrize("form", ["seconds", "date"])
+def test_a_refused_request_comes_back_when_the_vendor_says(both: Both, form: str) -> None:
+    before, after = both(
+        "ignored-retry-after",
+        """
+        import asyncio
+        import httpx
+
+        async def fetch(client: httpx.AsyncClient) -> str:
+            for attempt in range(4):
+                reply = await client.get("/")
+                if reply.status_code == 429:
+                    await asyncio.sleep(2)
+                    continue
+                return reply.text
+            return ""
+        """,
+    )
+
+    async def requests(code: Code) -> list[float]:
+        async with Vendor() as vendor, httpx.AsyncClient(base_url=vendor.url) as client:
+            asked = rate_limited(9) if form == "seconds" else rate_limited(at=time.time() + 9)
+            vendor.on("/", asked, reply(200, b"ok"))
+            assert await code["fetch"](client) == "ok"
+            return [request.at for request in vendor.traffic.requests]
+
+    first, second = testing.run(requests(before))
+    assert second - first == pytest.approx(2, abs=0.5)
+    first, second = testing.run(requests(after))
+    assert second - first == pytest.approx(9, abs=1.5)
