@@ -6,6 +6,7 @@ import ast
 
 import libcst as cst
 
+from safecall_lint.semantics.flow import own_nodes
 from safecall_lint.semantics.streams import Lazy
 from safecall_lint.semantics.uses import Use, uses
 from safecall_lint.semantics.values import Site
@@ -37,26 +38,27 @@ class SlotReleasedBeforeStream(Visitor):
         function, twin = self.context.function, self.context.twin(node)
         if not held or function is None or not isinstance(twin, ast.With | ast.AsyncWith):
             return
-        for statement in twin.body:
-            if not isinstance(statement, ast.Assign) or not isinstance(statement.targets[0], ast.Name):
+        for statement in own_nodes(twin.body):
+            name = _bound(statement)
+            if not name or not isinstance(statement, ast.Assign | ast.AnnAssign) or not statement.value:
                 continue
-            name = statement.targets[0].id
-            if self.semantics.streams.opens(statement.value, function) is None:
+            opened = self.semantics.streams.opens(statement.value, function) is not None
+            if not opened and self.semantics.streams.lazy(statement.value, function) is None:
                 continue
             below = [use for use in uses(function, name, (twin.end_lineno or 0) + 1) if _reads(use)]
             if below and not _read_inside(list(uses(function, name, statement.lineno)), twin):
-                fix = read_inside(node, below, self.context)
-                self._handed_out(statement, below[0], held[0].item, fix)
+                fix = read_inside(node, below, self.context) if opened else None
+                self._handed_out(statement.value, below[0], held[0].item, fix)
 
-    def _handed_out(self, statement: ast.Assign, use: Use, gate: cst.BaseExpression, fix: Rewrite | None) -> None:
+    def _handed_out(self, value: ast.expr, use: Use, gate: cst.BaseExpression, fix: Rewrite | None) -> None:
         assert self.context.function is not None
         module = self.context.function.module
         self.report(
-            Site(module, statement.value),
+            Site(module, value),
             _MESSAGE,
-            label="opened with the slot in hand",
+            label="made with the slot in hand",
             labels=[(gate, "slot taken here, given back when the block ends"), (Site(module, use.node), "read here")],
-            help="read the stream inside the block",
+            help="read the stream inside the block" if use.how == "iterate" else _HELP,
             fix=fix,
         )
 
@@ -65,6 +67,12 @@ class SlotReleasedBeforeStream(Visitor):
         if ast.unparse(lazy.origin.node) != ast.unparse(self.context.expr(node) or ast.Constant(None)):
             labels.append((lazy.origin, f"{lazy.why}, made here"))
         self.report(node, _MESSAGE, label=f"{lazy.why}, {label}", labels=labels, help=_HELP, fix=fix)
+
+
+def _bound(statement: ast.AST) -> str:
+    """The one name that a statement gives a value to."""
+    targets = statement.targets if isinstance(statement, ast.Assign) else [getattr(statement, "target", None)]
+    return targets[0].id if len(targets) == 1 and isinstance(targets[0], ast.Name) else ""
 
 
 def _reads(use: Use) -> bool:
