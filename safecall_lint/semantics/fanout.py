@@ -35,10 +35,12 @@ class Started:
 
 @dataclass(frozen=True, slots=True)
 class FanOut:
-    """A call that starts everything at once: `node`. `items` is the collection that makes it many, `vendor` the call
-    that each item leads to; `certain` where the code shows that nothing bounds either."""
+    """A call that starts everything at once: `node`. `started` is what runs for each item, `items` the collection that
+    makes it many, `vendor` the call that each item leads to; `certain` where the code shows that nothing bounds either.
+    """
 
     node: ast.Call
+    started: ast.Call
     items: ast.expr
     vendor: Site
     certain: bool
@@ -75,7 +77,7 @@ class FanOuts:
                     ((self.sizes.of(expr, function), expr) for expr in collections), key=lambda row: row[0]
                 )
                 if size is not Size.FEW:
-                    return FanOut(site.node, items, vendor, certain is not None and size is Size.OPEN)
+                    return FanOut(site.node, started.node, items, vendor, certain is not None and size is Size.OPEN)
         return None
 
     # -- what is started ---------------------------------------------------------------------------------------------

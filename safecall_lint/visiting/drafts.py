@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from difflib import SequenceMatcher
 from itertools import pairwise
 
@@ -91,7 +91,7 @@ def _inserted(rewrite: Rewrite, piece: Slice) -> Iterator[Edit]:
     source = module.source
     if rewrite.imports or rewrite.head:
         at = source.line_starts[import_line(module)]
-        text = "".join(f"{_import(name)}{source.newline}" for name in sorted(set(rewrite.imports)))
+        text = "".join(f"{line}{source.newline}" for line in _imports(rewrite.imports))
         text += "".join(f"{source.newline}{statement}{source.newline}" for statement in rewrite.head)
         if text.endswith("\n" + source.newline) and source.utf8[at:].startswith(source.newline.encode() * 2):
             text = text.removesuffix(source.newline)
@@ -104,9 +104,17 @@ def _inserted(rewrite: Rewrite, piece: Slice) -> Iterator[Edit]:
         yield Edit(source.span(at, at), source.newline.join(rewrite.before) + source.newline + gap)
 
 
-def _import(name: str) -> str:
-    module, _, member = name.partition(":")
-    return f"from {module} import {member}" if member else f"import {module}"
+def _imports(names: Iterable[str]) -> Iterator[str]:
+    """The import statements for modules (`x.y`) and names (`x.y:name`): one for each module that names come from."""
+    members: dict[str, list[str]] = {}
+    for name in sorted(set(names)):
+        module, _, member = name.partition(":")
+        if member:
+            members.setdefault(module, []).append(member)
+        else:
+            yield f"import {module}"
+    for module, found in members.items():
+        yield f"from {module} import {', '.join(found)}"
 
 
 def import_line(module: Module) -> int:

@@ -11,7 +11,8 @@ from safecall_lint.semantics import Semantics
 from safecall_lint.semantics.fanout import FanOut
 from safecall_lint.semantics.model import Function, Scope
 from safecall_lint.semantics.values import Site
-from safecall_lint.visiting.visitor import Visitor
+from safecall_lint.visiting.spread import through_policy
+from safecall_lint.visiting.visitor import Rewrite, Visitor
 
 
 class UnboundedFanOut(Visitor):
@@ -25,9 +26,9 @@ class UnboundedFanOut(Visitor):
         function = self.context.defined(node)
         if function is not None:
             for found in self.semantics.fanouts.of(function):
-                self._tell(found, function)
+                self._tell(found, function, through_policy(found, node, function, self.context))
 
-    def _tell(self, found: FanOut, function: Function) -> None:
+    def _tell(self, found: FanOut, function: Function, fix: Rewrite | None) -> None:
         items = ast.unparse(found.items)
         shown = f"`{items}`" if len(items) < 40 else "the collection"
         labels = [(found.vendor, "each one makes this call")] if found.vendor.node is not found.node else []
@@ -37,5 +38,6 @@ class UnboundedFanOut(Visitor):
             label=f"as many calls in flight as {shown} has items",
             labels=labels,
             help="take a shared semaphore around each call, or go through the items in batches",
+            fix=fix,
             strict=not found.certain,
         )

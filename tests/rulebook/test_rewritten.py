@@ -260,3 +260,31 @@ def test_a_refused_request_comes_back_when_the_vendor_says(both: Both, form: str
     assert second - first == pytest.approx(2, abs=0.5)
     first, second = testing.run(requests(after))
     assert second - first == pytest.approx(9, abs=1.5)
+
+
+def test_a_large_collection_waits_for_its_slots_and_loses_nothing(both: Both) -> None:
+    before, after = both(
+        "unbounded-fan-out",
+        """
+        import asyncio
+        import httpx
+
+        async def page(client: httpx.AsyncClient, number: int) -> str:
+            return (await client.get(f"/{number}")).text
+
+        async def pages(client: httpx.AsyncClient, numbers: list[int]) -> list[str]:
+            return await asyncio.gather(*(page(client, number) for number in numbers))
+        """,
+    )
+
+    async def most_at_once(code: Code) -> int:
+        limits = httpx.Limits(max_connections=200)
+        async with Vendor() as vendor, httpx.AsyncClient(base_url=vendor.url, limits=limits, timeout=60) as client:
+            for number in range(300):
+                vendor.on(f"/{number}", reply(200, str(number), latency=10))
+            found = await code["pages"](client, list(range(300)))
+            assert found == [str(number) for number in range(300)]
+            return vendor.traffic.max_in_flight
+
+    assert testing.run(most_at_once(before)) > 100
+    assert testing.run(most_at_once(after)) == 50
