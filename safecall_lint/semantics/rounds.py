@@ -91,7 +91,7 @@ def succeeds(attempt: ast.Try, loop: Loop) -> bool:
     `while` loops need an exit that always happens; `range` loops may also leave on a condition.
     """
     tails = [attempt.body, attempt.orelse, after(attempt, loop.body)]
-    if any(always_leaves(tail) for tail in tails):
+    if any(always_leaves(tail) for tail in tails) or any(map(_is_end, attempt.handlers)):
         return True
     if isinstance(loop, ast.While) and isinstance(loop.test, ast.Constant):
         return False
@@ -100,6 +100,12 @@ def succeeds(attempt: ast.Try, loop: Loop) -> bool:
     if isinstance(loop, ast.While):
         return flag_set(attempt, loop.test)
     return any(leaves_loop(tail) for tail in tails)
+
+
+def _is_end(handler: ast.ExceptHandler) -> bool:
+    """Whether a handler leaves because a stream is read to its end."""
+    name = handler.type.id if isinstance(handler.type, ast.Name) else ""
+    return name in ("StopAsyncIteration", "StopIteration") and always_leaves(handler.body)
 
 
 def is_set(loop: Loop, function: Function) -> bool:

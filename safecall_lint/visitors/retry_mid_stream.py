@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 import libcst as cst
 
 from safecall_lint.semantics import Semantics
+from safecall_lint.semantics.flow import own_nodes
 from safecall_lint.semantics.model import Function, Scope
 from safecall_lint.semantics.scan import Frame
 from safecall_lint.semantics.values import Site
@@ -17,10 +18,13 @@ from safecall_lint.visiting.visitor import Rewrite, Visitor
 _SENDING = frozenset(
     {"send", "send_text", "send_json", "send_bytes", "send_str", "put", "put_nowait", "emit", "publish"}
 )
-_LOOPS = (ast.For, ast.AsyncFor)
+_LOOPS = (ast.For, ast.AsyncFor, ast.While)
+_NEXT = frozenset({"anext", "next", "__anext__", "__next__"})
+_OPENING = frozenset({"aiter", "iter", "__aiter__", "__iter__"})
 _SENT = frozenset(f".{name}" for name in _SENDING)
 
 Sent = tuple[ast.expr, Frame | None]
+Loop = ast.For | ast.AsyncFor | ast.While
 
 
 class RetryMidStream(Visitor):
@@ -55,7 +59,7 @@ class RetryMidStream(Visitor):
     def _iterators(self, function: Function) -> None:
         for block in function.scan.loops:
             loop = block.node
-            if not isinstance(loop, _LOOPS) or self.semantics.retries.iterator(loop, function) is None:
+            if not isinstance(loop, ast.For | ast.AsyncFor) or self.semantics.retries.iterator(loop, function) is None:
                 continue
             for node, frame in _sent(function):
                 inner = _inner_loop(frame, loop)
@@ -73,9 +77,9 @@ class RetryMidStream(Visitor):
                 self._report(function, node, policies[0].site, "runs the whole function again")
                 return
 
-    def _streams(self, loop: ast.For | ast.AsyncFor, function: Function) -> bool:
+    def _streams(self, loop: Loop, function: Function) -> bool:
         """Whether a loop reads a vendor's stream."""
-        source = loop.iter
+        source = _source(loop)
         while isinstance(source, ast.Call) and isinstance(source.func, ast.Attribute):
             if not source.func.attr.startswith(("aiter", "iter", "text_stream")):
                 break
@@ -87,7 +91,8 @@ class RetryMidStream(Visitor):
         names = [source] if isinstance(source, ast.Name) else []
         names += [source.value] if isinstance(source, ast.Attribute) and isinstance(source.value, ast.Name) else []
         rows = [row for name in names for row in function.scan.bindings.get(name.id, ())]
-        return any(streams.lazy(row.value, function) for row in rows if row.form in ("assign", "with", "annotation"))
+        made = (row.value for row in rows if row.form in ("assign", "with", "annotation"))
+        return any(streams.lazy(_argument(value, _OPENING) or value, function) for value in made)
 
     def _only_status(self, handler: ast.ExceptHandler, function: Function) -> bool:
         """Whether a handler catches only answers that come before the first chunk."""
@@ -118,21 +123,49 @@ def _sent(function: Function) -> Iterator[Sent]:
                 yield site.node, site.frame
 
 
-def _targets(loop: ast.For | ast.AsyncFor) -> set[str]:
+def _source(loop: Loop) -> ast.expr | None:
+    """What a loop reads: what a `for` goes through, or what a `while` asks for the next piece."""
+    if not isinstance(loop, ast.While):
+        return loop.iter
+    return next(filter(None, (_argument(node, _NEXT) for node in own_nodes([loop.test, *loop.body]))), None)
+
+
+def _argument(node: ast.AST | None, names: frozenset[str]) -> ast.expr | None:
+    """The object of a call by one of `names`, function or method: `anext(it)`, `it.__anext__()`."""
+    match node:
+        case ast.Call(func=ast.Name(id=name), args=[first, *_]) if name in names:
+            return first
+        case ast.Call(func=ast.Attribute(value=owner, attr=name)) if name in names:
+            return owner
+        case _:
+            return None
+
+
+def _pieces(loop: Loop) -> set[str]:
+    """The names that a loop gives each piece."""
+    if not isinstance(loop, ast.While):
+        return {name.id for name in _names([loop.target])}
+    taking = (node for node in own_nodes([loop.test, *loop.body]) if isinstance(node, ast.Assign | ast.NamedExpr))
+    found = (node for node in taking if any(_argument(part, _NEXT) for part in ast.walk(node.value)))
+    return {name.id for node in found for name in _names([node]) if isinstance(name.ctx, ast.Store)}
+
+
+def _targets(loop: Loop) -> set[str]:
     """The loop's variable and the names that its body makes."""
-    return {name.id for name in _names([loop.target, *loop.body]) if isinstance(name.ctx, ast.Store)}
+    head = [loop.test if isinstance(loop, ast.While) else loop.target]
+    return {name.id for name in _names([*head, *loop.body]) if isinstance(name.ctx, ast.Store)}
 
 
 def _in(frame: Frame | None, node: ast.AST, section: str) -> bool:
     return frame is not None and any(outer.node is node and outer.section == section for outer in frame.chain())
 
 
-def _inner_loop(frame: Frame | None, until: ast.AST | None) -> ast.For | ast.AsyncFor | None:
-    """The innermost `for` around a place, inside `until`."""
+def _inner_loop(frame: Frame | None, until: ast.AST | None) -> Loop | None:
+    """The innermost loop around a place that goes through something, inside `until`."""
     for outer in frame.chain() if frame else ():
         if outer.node is until:
             return None
-        if isinstance(outer.node, _LOOPS) and outer.section == "body":
+        if isinstance(outer.node, _LOOPS) and outer.section == "body" and _source(outer.node) is not None:
             return outer.node
     return None
 
@@ -152,9 +185,9 @@ def _names(nodes: Iterable[ast.AST]) -> Iterator[ast.Name]:
         yield from (inner for inner in ast.walk(node) if isinstance(inner, ast.Name))
 
 
-def _resumes(attempt: ast.Try, loop: ast.For | ast.AsyncFor) -> bool:
+def _resumes(attempt: ast.Try, loop: Loop) -> bool:
     """Whether the next attempt goes on where this one stopped: what asks for the stream uses what the loop counts."""
-    counted = _targets(loop) - {name.id for name in _names([loop.target])}
-    inside = set(_names([loop]))
-    asking = [*(name for name in _names(attempt.body) if name not in inside), *_names([loop.iter])]
+    counted = _targets(loop) - _pieces(loop)
+    inside, source = set(_names([loop])), _source(loop)
+    asking = [*(name for name in _names(attempt.body) if name not in inside), *_names([source] if source else [])]
     return any(isinstance(name.ctx, ast.Load) and name.id in counted for name in asking)
