@@ -44,6 +44,14 @@ class Callers:
         has `word` in it."""
         return bool(self.evaluator.project.having(word.decode(), pattern.decode(), f"p{self.below(module)}", module))
 
+    def others(self, pattern: str, word: str, module: Module) -> Iterator[Module]:
+        """The other modules of a module's project, tests aside, whose text a regular expression finds; what it finds
+        has `word` in it."""
+        asker, project = f"m{module.file}", self.evaluator.project
+        for file in sorted(project.having(word, pattern, asker, module)):
+            if file != module.file and (found := project.found(file, asker)):
+                yield found
+
     def below(self, module: Module) -> str:
         """The folder of a module's project. Answers about the project as a whole may be kept by it."""
         top = self.evaluator.project.top(module.file)

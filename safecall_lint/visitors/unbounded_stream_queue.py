@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -10,7 +11,7 @@ import libcst as cst
 
 from safecall_lint.finding import Safety
 from safecall_lint.semantics.calls import argument
-from safecall_lint.semantics.model import Function, Scope
+from safecall_lint.semantics.model import Function, Module, Scope
 from safecall_lint.semantics.roles import in_loop
 from safecall_lint.semantics.scan import CallSite, dotted
 from safecall_lint.semantics.values import Instance, Site, Value
@@ -20,6 +21,7 @@ from safecall_lint.visiting.visitor import Rewrite, Visitor
 _PUTS = ("put", "put_nowait")
 _GETS = ("get", "get_nowait")
 _LOOKS = ("qsize", "full")
+_METHODS = (_PUTS, _GETS, _LOOKS)
 _BOUND = "100"
 
 Row = tuple[CallSite, Scope]
@@ -27,11 +29,16 @@ Row = tuple[CallSite, Scope]
 
 @dataclass(frozen=True)
 class _Ends:
-    """What the module does with one queue."""
+    """What the project does with one queue."""
 
     puts: list[Row]
     gets: list[Row]
-    watched: bool
+    looks: list[Row]
+
+    @property
+    def watched(self) -> bool:
+        """Whether something depends on how full it is."""
+        return any(site.frame is not None and site.frame.section == "test" for site, _ in self.looks)
 
 
 class UnboundedStreamQueue(Visitor):
@@ -60,9 +67,8 @@ class UnboundedStreamQueue(Visitor):
             return
         if not puts and not ends.gets and self._handed_on() < 2:
             return
-        module = self.context.module
-        labels = [(Site(module, site.node), "filled here") for site, _ in puts[:1]]
-        labels += [(Site(module, site.node), "emptied here") for site, _ in ends.gets[:1]]
+        labels = [(Site(where.module, site.node), "filled here") for site, where in puts[:1]]
+        labels += [(Site(where.module, site.node), "emptied here") for site, where in ends.gets[:1]]
         self._report(node, "no `maxsize`", labels, self._bounded(node, puts, ends.gets))
 
     def _report(self, node: cst.Call, label: str, labels: list[tuple[Site, str]], fix: Rewrite | None) -> None:
@@ -79,17 +85,30 @@ class UnboundedStreamQueue(Visitor):
     # -- both ends -----------------------------------------------------------------------------------------------
 
     def _ends(self, node: cst.Call) -> _Ends:
-        start, name = self.context.slice.span(node).start, self._attribute()
-        tested = (
-            site.frame is not None and site.frame.section == "test" for site, _ in self._uses(_LOOKS, start, name)
-        )
-        return _Ends(list(self._uses(_PUTS, start, name)), list(self._uses(_GETS, start, name)), any(tested))
+        start, name = self.context.slice.span(node).start, self._kept_as()
+        here = _Ends(*(list(self._uses(names, start, name)) for names in _METHODS))
+        if not name or (here.puts and here.gets):
+            return here
+        modules = list(self._others(name))
+        away = [[row for other in modules for row in self._uses_in(other, names, start)] for names in _METHODS]
+        return _Ends(here.puts + away[0], here.gets + away[1], here.looks + away[2])
 
-    def _attribute(self) -> str:
-        """The attribute that the queue is assigned to."""
+    def _kept_as(self) -> str:
+        """The attribute, or the name of the module, that the queue is assigned to."""
         statement = self.context.twin(self.context.statement())
         targets = statement.targets if isinstance(statement, ast.Assign) else [getattr(statement, "target", None)]
-        return next((target.attr for target in targets if isinstance(target, ast.Attribute)), "")
+        for target in targets:
+            if isinstance(target, ast.Attribute):
+                return target.attr
+            if isinstance(target, ast.Name) and not isinstance(self.context.scope, Function):
+                return target.id
+        return ""
+
+    def _others(self, name: str) -> Iterator[Module]:
+        """The other modules of the project that put to or get from something of a name."""
+        methods = "|".join(name for names in _METHODS for name in names)
+        pattern = rf"\b{re.escape(name)}\.(?:{methods})\("
+        return self.semantics.roles.everywhere.others(pattern, name, self.context.module)
 
     def _uses(self, names: tuple[str, ...], made: int, attribute: str) -> Iterator[Row]:
         """The module's calls of these methods on the queue that is made at an offset, or on one of unknown make in an
@@ -102,9 +121,18 @@ class UnboundedStreamQueue(Visitor):
                 if any(self._is_it(value, made, same) for value in self._owners(owner, scope)):
                     yield site, scope
 
+    def _uses_in(self, module: Module, names: tuple[str, ...], made: int) -> Iterator[Row]:
+        """Another module's calls of these methods on the queue."""
+        for site, scope in (row for name in names for row in module.call_sites.get(name, ())):
+            if isinstance(site.node.func, ast.Attribute):
+                owners = self.semantics.evaluator.values(site.node.func.value, scope)
+                if any(isinstance(value, Instance) and self._starts(value) == made for value in owners):
+                    yield site, scope
+
     def _is_it(self, value: Value, made: int, same: bool) -> bool:
         if not isinstance(value, Instance):
             return False
+        same = same and isinstance(self.context.scope, Function)
         unknown = same and value.call is None and self.semantics.evaluator.kind(value) == "queue"
         return unknown or self._starts(value) == made
 
