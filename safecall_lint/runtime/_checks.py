@@ -73,11 +73,6 @@ _TOKENS = Number(least=0, so="no quota can be charged", give="how many tokens ea
 _WEIGHT = count(1, "the call takes no slot")
 
 
-check_inner = optional(
-    Methods(("handle_async_request", "aclose"), "no request can be sent", "an asynchronous transport of the library")
-)
-
-
 def check(policy: CallPolicy) -> None:
     """Refuse settings that cannot work, one by one, and then those that can never be reached."""
     text("CallPolicy", "name", policy.name)

@@ -17,7 +17,6 @@ from ._checks import (
     DEADLINE,
     QUEUE_TIMEOUT,
     check,
-    check_inner,
     check_options,
     check_together,
     defaults,
@@ -163,7 +162,6 @@ class CallPolicy:
                 have no effect.
             ValueError: the pool of `limits` has fewer connections than there are slots for calls and streams.
         """
-        check_inner(self.name, "inner", inner)
         return Builder(self, self._layers, library).transport(inner, settings)
 
     @overload

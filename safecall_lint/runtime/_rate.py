@@ -9,7 +9,9 @@ from ._allowance import Counted
 from ._setting import Check, Number, choice, flag, optional, seconds, verify
 
 _CHECKS: Mapping[str, Check] = {
-    "limit": Number(above=0, so="nothing ever passes", give="the vendor's quota for one window, such as 60"),
+    "limit": Number(
+        least=0, beyond=True, so="nothing ever passes", give="the vendor's quota for one window, such as 60"
+    ),
     "per": seconds("60", "the window has no beginning or no end"),
     "burst": optional(Number(least=1, so="no whole call starts at once", give="a number from 1, or leave it out")),
     "counts": choice(Counted, "nothing is counted"),

@@ -53,32 +53,36 @@ class Number:
     Args:
         so: the consequence of a number that is out of bounds.
         give: what to give instead.
-        above: an excluded lower bound.
-        least: an included one.
+        least: the smallest number.
+        beyond: the smallest number itself is out.
         most: the largest number.
         whole: no fractions.
     """
 
     so: str
     give: str
-    above: float | None = None
     least: float = -_LARGEST
+    beyond: bool = False
     most: float = _LARGEST
     whole: bool = False
 
     def __call__(self, owner: str, name: str, value: Any) -> None:
+        kind = type(value)
+        if kind is not int and (self.whole or kind is not float):
+            self._check_type(owner, name, value)
+        if not self.least <= value <= self.most or (self.beyond and value == self.least):
+            raise refusal(ValueError, owner, name, value, f"is not {self._bounds()}, so {self.so}: give {self.give}")
+
+    def _check_type(self, owner: str, name: str, value: Any) -> None:
+        """Subclasses of numbers are numbers too."""
         if isinstance(value, bool) or not isinstance(value, int if self.whole else (int, float)):
             text = f"is of type {type(value).__name__}, which cannot be counted with: give {self.give}"
             raise refusal(TypeError, owner, name, value, text)
-        if not self.least <= value <= self.most or (self.above is not None and value <= self.above):
-            raise refusal(ValueError, owner, name, value, f"is not {self._bounds()}, so {self.so}: give {self.give}")
 
     def _bounds(self) -> str:
         bounds = ["finite"] if self.most == _LARGEST and not self.whole else []
-        if self.above is not None:
-            bounds.append(f"above {self.above:g}")
         if self.least > -_LARGEST:
-            bounds.append(f"at least {self.least:g}")
+            bounds.append(f"{'above' if self.beyond else 'at least'} {self.least:g}")
         if self.most < _LARGEST:
             bounds.append(f"at most {self.most:g}")
         return " and ".join(bounds) or "a number"
@@ -86,7 +90,7 @@ class Number:
 
 def seconds(example: str, so: str = "the limit fires at once or never") -> Number:
     """A time that ends: above 0 and finite."""
-    return Number(above=0, so=so, give=f"a number of seconds above 0, such as {example}")
+    return Number(least=0, beyond=True, so=so, give=f"a number of seconds above 0, such as {example}")
 
 
 def pause(example: str, so: str = "the wait has no meaning or no end") -> Number:
@@ -102,7 +106,7 @@ def count(least: int, so: str) -> Number:
 def share(so: str, *, of_none: bool = False) -> Number:
     """A part of a whole: up to 1, and above 0 unless it may be a share `of_none`."""
     give = "a share, such as 0.5 for 50 %"
-    return Number(least=0, most=1, so=so, give=give) if of_none else Number(above=0, most=1, so=so, give=give)
+    return Number(least=0, beyond=not of_none, most=1, so=so, give=give)
 
 
 @dataclass(frozen=True, slots=True)

@@ -174,7 +174,8 @@ SUBJECTS: Mapping[str, Subject] = {
     "CallPolicy.__call__": Subject(by_position(POLICY), {"function": INSTANCE}),
     "CallPolicy.call": Subject(by_position(POLICY.call), {"function": INSTANCE}),
     "CallPolicy.stream": Subject(by_position(POLICY.stream), {"opens": INSTANCE}),
-    "CallPolicy.transport": Subject(POLICY.transport, {"inner": optional(INSTANCE)}),
+    "CallPolicy.transport": Subject(POLICY.transport, {"library": WORD, "inner": optional(INSTANCE)}),
+    "CallPolicy.client": Subject(POLICY.client, {"library": WORD}),
     "CallPolicy.options": Subject(
         POLICY.options, {"priority": INSTANCE, "tokens": FROM_0, "weight": COUNT, "repeatable": FLAG}
     ),
@@ -311,8 +312,6 @@ NOT_FOR_USERS = frozenset({
 })  # fmt: skip
 """The layers call these, and asyncio."""
 
-TESTED_WITH_THE_TRANSPORTS = frozenset({"CallPolicy.transport.library", "CallPolicy.client.library"})
-
 TAKES_ANYTHING = frozenset({"reply.body", "sse.data", "TRANSIENT.error"})
 
 
@@ -327,7 +326,7 @@ def public_parameters() -> set[str]:
             if not getattr(item, "_is_protocol", False):
                 found |= parameters(name, item) if name not in {*WE_MAKE_THEM, "CallOptions"} else set()
                 found |= methods(name, item)
-    return found - TAKES_ANYTHING - TESTED_WITH_THE_TRANSPORTS
+    return found - TAKES_ANYTHING
 
 
 def methods(owner: str, item: type) -> set[str]:
@@ -387,7 +386,7 @@ def fits_the_house(message: str) -> None:
     owner, said, to_do = message.split(": ", 1)[0], *message.split(": ", 1)[1].rsplit(": ", 1)
     assert owner
     assert re.search(r" (is|has|cannot|never|returned|names|holds) ", said)
-    assert re.match(r"(give|make|say|leave|lower|use|pass|keep) ", to_do), to_do
+    assert re.match(r"(give|make|say|leave|lower|use|pass|keep|put) ", to_do), to_do
     assert not re.search(r"\b(should|consider|please|must|invalid)\b", message)
     assert not message.endswith(".")
 
@@ -461,6 +460,7 @@ MISTAKES: list[tuple[Callable[[], object], type[Exception], str]] = [
     (lambda: deadline(float("nan")), ValueError, "deadline: seconds=nan is not a number, so it never comes"),
     (lambda: POLICY(returns_at_once), TypeError, "is no coroutine function, .*: make it an `async def`"),  # type: ignore[type-var]
     (lambda: testing.virtual_time(returns_at_once), TypeError, "make it an `async def`"),  # type: ignore[arg-type]
+    (lambda: POLICY.client(limits=5), TypeError, "limits=5 is of type int, .*: give httpx.Limits"),
     (lambda: POLICY(Limiter), TypeError, "is no coroutine function"),  # type: ignore[type-var]
     (lambda: POLICY.call(words()), TypeError, "cannot be called: give the function itself and its arguments"),  # type: ignore[arg-type]
     (lambda: POLICY.stream(words()), TypeError, "cannot be called: give the function itself and its arguments"),  # type: ignore[arg-type]
@@ -676,6 +676,6 @@ def test_every_setting_is_described_on_its_page() -> None:
 
 def test_the_messages_on_the_page_are_those_that_are_raised(capsys: pytest.CaptureFixture[str]) -> None:
     page = PAGE.read_text(encoding="utf-8")
-    code, shown = re.findall(r"^```python\n(.*?)^```\n\n((?:    .+\n)+)", page, re.DOTALL | re.MULTILINE)[0]
+    code, shown = re.findall(r"^```python\n(.*?)^```\n\n((?:    [^\n]+\n)+)", page, re.DOTALL | re.MULTILINE)[0]
     exec(code, {})  # noqa: S102 (our own documentation)
     assert capsys.readouterr().out == re.sub(r"^    ", "", shown, flags=re.MULTILINE)

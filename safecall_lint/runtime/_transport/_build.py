@@ -9,6 +9,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from .._checks import most
+from .._setting import Kind, refusal
 from ._core import Core, RequestSettings
 
 if TYPE_CHECKING:
@@ -25,13 +26,18 @@ def load(library: str) -> ModuleType:
     """Import one of the client libraries.
 
     Raises:
+        TypeError: `library` is no name.
         ValueError: there are no transports for it.
         ModuleNotFoundError: it is not installed.
     """
-    if library not in _EXTRAS:
-        raise ValueError(
-            f"{library!r} has no transport of ours, only httpx and httpx2 have:"
-            " put a call of any other client through policy.call(), or decorate its function with @policy"
+    if not isinstance(library, str) or library not in _EXTRAS:
+        raise refusal(
+            ValueError if isinstance(library, str) else TypeError,
+            "transport",
+            "library",
+            library,
+            "has no transport of ours, only httpx and httpx2 have:"
+            " put a call of any other client through policy.call(), or decorate its function with @policy",
         )
     try:
         return import_module(library)
@@ -96,21 +102,19 @@ class Builder:
         else:
             idle = for_pool.keys() - _OF_BOTH | ({"proxy"} if proxy is not None else set())
             self._refuse_idle(idle, "transport")
-            transport = self._over(inner)
+            transport = self._over(inner, "transport")
         for pattern, mount in (settings.get("mounts") or {}).items():
-            mounts[pattern] = mount if self._has_policy(mount) else self._over(mount)
+            mounts[pattern] = mount if self._has_policy(mount) else self._over(mount, f"mounts[{pattern!r}]")
         for name in for_pool.keys() - _arguments(self._http.AsyncClient):
             del kept[name]
         return self._http.AsyncClient(transport=transport, mounts=mounts, **{"timeout": self._timeout(), **kept})
 
-    def _over(self, inner: Any) -> Any:
+    def _over(self, inner: Any, name: str = "inner") -> Any:
         """Return the transport that sends through `inner` what the policy lets through."""
         policy = self._policy
         if not isinstance(inner, self._http.AsyncBaseTransport):
-            raise TypeError(
-                f"{policy.name}: {type(inner).__module__}.{type(inner).__qualname__} cannot carry the requests of an"
-                f" AsyncClient of {self._library}: give a {self._library}.AsyncBaseTransport"
-            )
+            text = f"cannot carry the requests of an AsyncClient of {self._library}"
+            raise refusal(TypeError, policy.name, name, inner, f"{text}: give a {self._library}.AsyncBaseTransport")
         settings = RequestSettings(
             policy.name, policy.call_timeout, policy.stream_limits, adds_keys=policy.retry.repeat == "keyed"
         )
@@ -125,6 +129,9 @@ class Builder:
         policy = self._policy
         slots = most(policy.max_concurrency) + (policy.max_streams or 0)
         chosen = {"limits": self._http.Limits(max_connections=slots), **settings}
+        Kind(self._http.Limits, "nothing says how many connections there may be", f"{self._library}.Limits(...)")(
+            policy.name, "limits", chosen["limits"]
+        )
         connections = chosen["limits"].max_connections
         if connections is not None and connections < slots:
             raise ValueError(
