@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import ast
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import libcst as cst
 
 from safecall_lint.semantics import Semantics
 from safecall_lint.semantics.calls import VendorCall, keyword_or_position
 from safecall_lint.semantics.model import Function, Scope
-from safecall_lint.semantics.uses import uses
+from safecall_lint.semantics.scan import Binding
+from safecall_lint.semantics.uses import Use, uses
 from safecall_lint.semantics.values import Instance, Site
 from safecall_lint.visiting.stream_timeouts import bounded_gap
 from safecall_lint.visiting.visitor import Rewrite, Visitor
@@ -107,14 +108,24 @@ def _is_none(expr: ast.expr) -> bool:
 
 def _read_by_pieces(vendor: VendorCall, function: Function) -> bool:
     """Whether the answer of an aiohttp call is read piece by piece: `async for line in response.content`."""
-    names = [
-        name
-        for name, rows in function.scan.bindings.items()
+    return any(
+        _iterates(use.around[1], use.around[0])
+        for rows in function.scan.bindings.values()
         for row in rows
         if row.value is vendor.node or (isinstance(row.value, ast.Await) and row.value.value is vendor.node)
-    ]
-    found = (use for name in names for use in uses(function, name) if use.attribute == "content")
-    return any(_iterates(use.around[1], use.around[0]) for use in found if len(use.around) > 1)
+        for use in _uses_of(row, rows, function)
+        if use.attribute == "content" and len(use.around) > 1
+    )
+
+
+def _uses_of(row: Binding, rows: Sequence[Binding], function: Function) -> Iterator[Use]:
+    """The uses of a name that has the value of one binding: those in its block, or up to the next binding."""
+    start = getattr(row.statement, "lineno", 0)
+    later = [line for other in rows if (line := getattr(other.statement, "lineno", 0)) > start]
+    for use in uses(function, row.name, start):
+        inside = row.statement in use.around
+        if inside if row.form == "with" else use.node.lineno < min(later, default=use.node.lineno + 1):
+            yield use
 
 
 def _iterates(outer: ast.AST, content: ast.AST) -> bool:
