@@ -16,7 +16,7 @@ from safecall_lint.semantics.scan import CallSite, dotted
 
 _HERE = re.compile(
     r"^_*(\w+_)?(db|database|sql|sqlite|postgres|mysql|mongo|cursor|page|locator|frame|keyboard|mouse|cdp|driver"
-    r"|element|proc|process|subprocess|container|os|shutil|json|re|path|fs|lock|cache|kernel|kc|expect)(_storage)?$"
+    r"|element|proc|process|subprocess|container|os|shutil|json|re|path|fs|lock|cache|kernel|kc|expect|pool|conn|connection|cur)(_storage)?$"
 )
 _QUICK = frozenset(
     {
@@ -27,6 +27,7 @@ _QUICK = frozenset(
         "perf_counter", "iscoroutinefunction", "with_suffix",
     }
 )  # fmt: skip
+_READING = re.compile(r"^_*(parse|validate|format|decode|encode|normali[sz]e|clean)(_|$)|^_*get_?conn(ection)?$")
 _STARTING = frozenset({"create_subprocess_exec", "create_subprocess_shell", "Popen", "check_output", "check_call"})
 
 
@@ -42,7 +43,7 @@ def outward(block: ast.Try, function: Function) -> list[CallSite]:
 def _here(site: CallSite) -> bool:
     """Whether a call stays on this machine, by its words."""
     *owners, last = dotted(site.node.func).lower().split(".")
-    return last in _QUICK or any(_HERE.match(word) for word in owners)
+    return last in _QUICK or bool(_READING.match(last)) or any(_HERE.match(word) for word in owners)
 
 
 def _waits(site: CallSite) -> bool:

@@ -225,8 +225,8 @@ class Attempts:
 
     def _sleeps(self, site: CallSite, function: Function) -> bool:
         callees = self.calls.evaluator.callees(site.node, function)
-        alone = isinstance(site.statement, ast.Expr) and site.statement.value is site.node
-        named = alone and bool(_RESTING.search(ast.unparse(site.node.func).lower().rpartition(".")[2]))
+        computed = site.outer is not None or isinstance(site.statement, ast.Assign | ast.AnnAssign)
+        named = not computed and bool(_RESTING.search(ast.unparse(site.node.func).lower().rpartition(".")[2]))
         return named or any(self.reach.pause(callee) for callee in callees if not callee.is_async)
 
     def wait_of(self, call: ast.Call, function: Function) -> str:

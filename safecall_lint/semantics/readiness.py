@@ -27,6 +27,7 @@ _STATES = frozenset(
         "finished", "done", "ready", "succeeded",
     }
 )  # fmt: skip
+_HTTP = 100
 _STATE = re.compile(r"^(\w+_)?(status|state)$")
 
 
@@ -115,9 +116,13 @@ def _asks_state(loop: RetryLoop) -> bool:
         return False
     nodes = [node for tail in tails for node in own_nodes(tail)]
     compared = (node.comparators for node in nodes if isinstance(node, ast.Compare))
-    words = (item for row in compared for part in row for item in ast.walk(part) if isinstance(item, ast.Constant))
-    if any(isinstance(item.value, str) and item.value.lower() in _STATES for item in words):
+    words = [
+        item.value for row in compared for part in row for item in ast.walk(part) if isinstance(item, ast.Constant)
+    ]
+    if any(isinstance(word, str) and word.lower() in _STATES for word in words):
         return True
+    if any(isinstance(word, int) and word >= _HTTP for word in words):
+        return False
     assigned = (node for node in own_nodes(loop.attempt.body) if isinstance(node, ast.Assign))
     return any(
         isinstance(target, ast.Name)

@@ -44,9 +44,11 @@ class Requeues:
         if not isinstance(func, ast.Attribute) or func.attr not in _PUTTING or not site.node.args:
             return None
         around = next((frame for frame in frames(site.frame) if frame.section == "handler"), None)
-        if around is None or not isinstance(around.node, ast.Try) or not self._same(site.node, func, function):
+        if around is None or not isinstance(around.node, ast.Try):
             return None
         handler = around.node.handlers[around.position]
+        if not self._same(site.node, func, handler, function):
+            return None
         inside = (item for item in function.scan.calls if within(item, around.node, "body"))
         if any(self.retries.is_vendor(item, function) for item in inside):
             return Requeue(around.node, handler, site, True)
@@ -54,10 +56,15 @@ class Requeues:
         return Requeue(around.node, handler, site, False) if counted and outward(around.node, function) else None
 
     @staticmethod
-    def _same(call: ast.Call, func: ast.Attribute, function: Function) -> bool:
-        """Whether what is put on the queue is the work itself: handed in, or taken from that queue."""
+    def _same(call: ast.Call, func: ast.Attribute, handler: ast.ExceptHandler, function: Function) -> bool:
+        """Whether what is put on the queue is the work itself: taken from that queue, or, where the code speaks of
+        attempts, handed in. What carries the exception is a report."""
         names = {node.id for node in ast.walk(call.args[0]) if isinstance(node, ast.Name)}
-        if names & set(function.parameters) and not _LEAVING.search(dotted(func.value).lower()):
+        queue = dotted(func.value).lower()
+        if handler.name in names or _LEAVING.search(queue):
+            return False
+        counted = ATTEMPT.search(queue) or ATTEMPT.search(ast.unparse(handler).lower())
+        if counted and names & set(function.parameters):
             return True
         for name in names:
             for row in function.scan.bindings.get(name, ()):

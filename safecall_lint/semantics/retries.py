@@ -208,10 +208,10 @@ class Retries:
     def decorators(self, function: Function) -> list[RetryPolicy]:
         """The retry layers that a function's decorators put around it, outermost first."""
         scope = function.parent or function.module
-        found = (self._decorator(node, scope) for node in function.node.decorator_list)
+        found = (self._decorator(node, scope, function.is_async) for node in function.node.decorator_list)
         return [policy for policy in found if policy]
 
-    def _decorator(self, node: ast.expr, scope: Scope) -> RetryPolicy | None:
+    def _decorator(self, node: ast.expr, scope: Scope, is_async: bool) -> RetryPolicy | None:
         target = node.func if isinstance(node, ast.Call) else node
         site = Site(scope.module, node)
         for value in self.calls.evaluator.values(node, scope):
@@ -219,14 +219,16 @@ class Retries:
             if policy:
                 return policy
         for value in self.calls.evaluator.values(target, scope):
-            if isinstance(value, FunctionValue) and (found := self._own_decorator(value.function, site)):
+            if isinstance(value, FunctionValue) and (found := self._own_decorator(value.function, site, is_async)):
                 return found
         return None
 
-    def _own_decorator(self, decorator: Function, site: Site) -> RetryPolicy | None:
-        """A first-party decorator that retries: a loop in one of its inner functions that calls what it was given."""
+    def _own_decorator(self, decorator: Function, site: Site, is_async: bool) -> RetryPolicy | None:
+        """A first-party decorator that retries: a loop in one of its inner functions that calls what it was given.
+        Where it has a wrapper for coroutines and one for the others, the decorated function gets its own kind."""
         for outer in (decorator, *decorator.functions.values()):
-            for wrapper in outer.functions.values():
+            wrappers = list(outer.functions.values())
+            for wrapper in [item for item in wrappers if item.is_async == is_async] or wrappers:
                 policy = self._wrapper(wrapper, site)
                 if policy:
                     return policy

@@ -153,7 +153,7 @@ def gathers(tail: list[ast.stmt], loop: Loop) -> bool:
     for node in own_nodes(tail):
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in _GATHERING:
             name = dotted(node.func.value).lower()
-            if name and (name in head or not ATTEMPT.search(head)):
+            if name and (re.search(rf"\b{re.escape(name)}\b", head) or not ATTEMPT.search(head)):
                 return True
     return False
 

@@ -64,11 +64,12 @@ class RetryOnEverything(RetryVisitor):
 
     def _doubts(self, loop: RetryLoop, handler: ast.ExceptHandler, fact: Fact | None) -> int:
         """How many reasons there are to think that the same refused request is not sent again: no vendor is seen, no
-        bad status can become an exception (two where the `try` holds nothing but the call), what failed goes into the
+        bad status can become an exception (two where the `try` does nothing but call), what failed goes into the
         next request."""
         silent = fact is not None and bool(fact.parses) and not self._tells_status(loop)
-        calls = [node for item in loop.attempt.body for node in ast.walk(item) if isinstance(node, ast.Call)]
-        return sum((fact is None, silent, silent and calls == [loop.vendor.node], repaired(loop, handler)))
+        inside = [node for item in loop.attempt.body for node in ast.walk(item)]
+        alone = [node for node in inside if isinstance(node, ast.Call | ast.Return)] == [loop.vendor.node]
+        return sum((fact is None, silent, silent and alone, repaired(loop, handler)))
 
     def _tells_status(self, loop: RetryLoop) -> bool:
         """Whether a bad status can become an exception in the body of the `try`: here, or in a function of the
@@ -77,7 +78,7 @@ class RetryOnEverything(RetryVisitor):
         if _raises_for_status(loop.attempt) or (vendor is not None and isinstance(vendor.client, Object)):
             return True
         inside = [node for statement in loop.attempt.body for node in ast.walk(statement)]
-        if any(isinstance(node, ast.Raise) for node in inside):
+        if any(isinstance(node, ast.Raise | ast.Assert) for node in inside):
             return True
         return any(self._told_below(node, loop.function) for node in inside if isinstance(node, ast.Call))
 

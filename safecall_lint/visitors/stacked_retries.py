@@ -12,10 +12,11 @@ from safecall_lint.finding import Safety
 from safecall_lint.knowledge import Fact, knowledge
 from safecall_lint.semantics import Semantics
 from safecall_lint.semantics.calls import VendorCall, keyword_or_position
+from safecall_lint.semantics.exceptions import BROAD
 from safecall_lint.semantics.model import Function, Scope
 from safecall_lint.semantics.policies import RetryPolicy
 from safecall_lint.semantics.retries import RetryLoop
-from safecall_lint.semantics.values import Member, Site
+from safecall_lint.semantics.values import Member, Site, Symbol
 from safecall_lint.visiting.retrying import RetryVisitor
 from safecall_lint.visiting.visitor import Place, Rewrite
 
@@ -38,7 +39,7 @@ class StackedRetries(RetryVisitor):
     # -- loops ---------------------------------------------------------------------------------------------------
 
     def on_loop(self, node: cst.Try, loop: RetryLoop) -> None:
-        if self._again(loop):
+        if self._again(loop) and not self.semantics.attempts.polls(loop):
             self._loop(loop)
 
     def _again(self, loop: RetryLoop) -> bool:
@@ -81,12 +82,24 @@ class StackedRetries(RetryVisitor):
             return not any(self.semantics.attempts.told_apart(handler, policy.function) for handler in handlers)
         return policy.on is None or self.semantics.attempts.transient(policy.on)
 
+    def _meets(self, policy: RetryPolicy, fact: Fact) -> bool:
+        """Whether a policy retries what the library raises; a class of the project may wrap it."""
+        raised = {fact.timeout_exception, fact.status_exception, fact.base_exception, *fact.transient} - {""}
+        if policy.on is None or not raised:
+            return True
+        if any(not isinstance(value, Symbol) or value.name in BROAD for value in policy.on):
+            return True
+        exceptions = self.semantics.exceptions
+        names = {name for value in policy.on for name in exceptions.ancestors(value)}
+        return bool(raised & names) or any(exceptions.covers(value, name) for value in policy.on for name in raised)
+
     def _below(self, place: Place, policy: RetryPolicy, function: Function) -> None:
         """Another layer inside of the decorated function: the client's, a loop's, a callee's decorator."""
         vendor = self.semantics.attempts.below(function)
         own = self.semantics.attempts.own(vendor) if vendor else None
         if vendor is not None and own is not None:
-            self._client(place, policy.attempts, vendor, own)
+            if self._meets(policy, vendor.fact):
+                self._client(place, policy.attempts, vendor, own)
             return
         for loop in self.semantics.retries.loops(function):
             if self._again(loop):
