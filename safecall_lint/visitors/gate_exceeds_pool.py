@@ -11,10 +11,12 @@ import libcst as cst
 from safecall_lint.finding import Safety, Severity
 from safecall_lint.semantics.calls import VendorCall
 from safecall_lint.semantics.lifetimes import Fate
-from safecall_lint.semantics.model import Function
+from safecall_lint.semantics.model import Function, Scope
 from safecall_lint.semantics.pools import Pool
-from safecall_lint.semantics.values import Instance
-from safecall_lint.visiting.context import Held
+from safecall_lint.semantics.raising import within
+from safecall_lint.semantics.scan import Block
+from safecall_lint.semantics.values import Instance, Object, Site
+from safecall_lint.visiting.context import Context, Held
 from safecall_lint.visiting.rewriting import spelled
 from safecall_lint.visiting.visitor import Place, Rewrite, Visitor
 
@@ -22,16 +24,49 @@ from safecall_lint.visiting.visitor import Place, Rewrite, Visitor
 class GateExceedsPool(Visitor):
     needs = (frozenset({"with:gate", ".release"}), frozenset({"vendor", "first-party"}))
 
+    def __init__(self, context: Context) -> None:
+        super().__init__(context)
+        self._told: set[tuple[Instance | Object, Site]] = set()
+
     def visit_Call(self, node: cst.Call) -> None:
         held = self.context.held("gate", "lock")
         tightest = self._tightest(held)
         if tightest is None:
             return
         gate, admitted = tightest
-        for vendor in self._vendor_calls(self.context.call(node)):
+        for vendor in self._vendor_calls(self.context.call(node), self.context.scope):
             pool = self.semantics.pools.of(vendor.client) if vendor.client is not None else None
-            if pool and admitted > pool.size and self._is_shared(vendor, gate):
+            if pool and admitted > pool.size and self._is_shared(vendor, gate) and self._is_first(gate, pool):
+                self._told.add((gate.value, pool.client))
                 self._report(gate, admitted, pool)
+
+    def _is_first(self, gate: Held, pool: Pool) -> bool:
+        """Whether no earlier block of the module takes the same gate for the same pool: the two numbers that do not fit
+        are told of once."""
+        if (gate.value, pool.client) in self._told:
+            return False
+        line = self._line(gate)
+        earlier = (
+            (block, scope)
+            for scope in self.context.module.scopes
+            for block in scope.scan.withs
+            if block.node.lineno < line and self._takes(block, scope, gate)
+        )
+        return not any(self._reaches(block, scope, pool) for block, scope in earlier)
+
+    def _line(self, gate: Held) -> int:
+        return getattr(self.context.twin(gate.block), "lineno", 0)
+
+    def _takes(self, block: Block, scope: Scope, gate: Held) -> bool:
+        items = block.node.items if isinstance(block.node, ast.With | ast.AsyncWith) else []
+        return any(gate.value in self.semantics.evaluator.values(item.context_expr, scope) for item in items)
+
+    def _reaches(self, block: Block, scope: Scope, pool: Pool) -> bool:
+        """Whether a call in a block comes to a pool."""
+        inside = (site for site in scope.scan.calls if within(site.frame, block.node))
+        clients = (vendor.client for site in inside for vendor in self._vendor_calls(site.node, scope))
+        found = (self.semantics.pools.of(client) for client in clients if client is not None)
+        return any(other is not None and other.client == pool.client for other in found)
 
     def _tightest(self, held: list[Held]) -> tuple[Held, float] | None:
         """The gate that admits the fewest, where every gate in hand tells how many it admits."""
@@ -39,8 +74,7 @@ class GateExceedsPool(Visitor):
         known = [(item, count) for item, count in counted if count is not None]
         return min(known, key=lambda pair: pair[1]) if known and len(known) == len(held) else None
 
-    def _vendor_calls(self, call: ast.Call) -> Iterator[VendorCall]:
-        scope = self.context.scope
+    def _vendor_calls(self, call: ast.Call, scope: Scope) -> Iterator[VendorCall]:
         direct = self.semantics.calls.vendor(call, scope)
         if direct:
             yield direct

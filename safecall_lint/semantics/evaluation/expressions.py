@@ -77,10 +77,28 @@ def dict_comprehension(ev: Evaluator, expr: ast.DictComp, scope: Scope) -> Itera
 
 
 def subscript(ev: Evaluator, expr: ast.Subscript, scope: Scope) -> Iterable[Value]:
-    """`x[key]`: what a collection may hold."""
+    """`x[key]`: what a dictionary that is spelled out has for a key, else what a collection may hold."""
+    known = _item(expr, scope)
+    if known is not None:
+        yield from ev.values(*known)
+        return
     for value in ev.values(expr.value, scope):
         if isinstance(value, Container):
             yield from value.elements
+
+
+def _item(expr: ast.Subscript, scope: Scope) -> tuple[ast.expr, Scope] | None:
+    """The value that a key of a name's only dictionary has where that is spelled out."""
+    rows = scope.lookup(expr.value.id) if isinstance(expr.value, ast.Name) else []
+    spelled = rows[0][0].value if len(rows) == 1 else None
+    if not isinstance(spelled, ast.Dict) or not isinstance(expr.slice, ast.Constant):
+        return None
+    values = [
+        value
+        for key, value in zip(spelled.keys, spelled.values, strict=True)
+        if isinstance(key, ast.Constant) and key.value == expr.slice.value
+    ]
+    return (values[0], rows[0][1]) if len(values) == 1 and all(spelled.keys) else None
 
 
 def arithmetic(ev: Evaluator, expr: ast.BinOp, scope: Scope) -> Iterable[Value]:
