@@ -14,6 +14,7 @@ from ._clock import Clock
 from ._errors import CallRejected, CircuitOpen, DeadlineExceeded, QueueFull, QueueTimeout, RateLimited
 from ._events import Admitted, Event, Rejected, RejectReason
 from ._gate import Gate, Pass, Waiter
+from ._inside import Inside
 from ._options import CallOptions
 from ._per_loop import PerLoop
 from ._quota import Quota
@@ -190,21 +191,25 @@ class Admission:
         return min(self._settings.queue_timeout, entry.at - entry.since)
 
     def _slot(self, gate: Gate, entry: Entry, given: Pass) -> Slot:
-        permit = self._permit(gate, entry, given)
-        slot = Slot(self._settings.name, self._clock, gate, given, self._circuit, permit, self._emit)
-        if entry.options.owner is not None:
-            entry.options.note(slot)
-        if self._emit is not None:
-            self._emit(Admitted(self._settings.name, given.slot_wait, given.rate_wait, gate.in_use))
+        slot = None
+        try:
+            permit = self._permit(entry, given)
+            slot = Slot(self._settings.name, self._clock, gate, given, self._circuit, permit, self._emit)
+            if entry.options.owner is not None:
+                entry.options.note(slot)
+            if self._emit is not None:
+                self._emit(Admitted(self._settings.name, given.slot_wait, given.rate_wait, gate.in_use))
+        except BaseException:
+            gate.revoke(given) if slot is None else slot.abandon()
+            raise
         return slot
 
-    def _permit(self, gate: Gate, entry: Entry, given: Pass) -> Permit:
+    def _permit(self, entry: Entry, given: Pass) -> Permit:
         """Ask the circuit again: it may have opened while this call was in the queue."""
         if self._circuit is None:
             return 0
         permit = self._circuit.permit(given.time)
         if permit is None:
-            gate.revoke(given)
             wait = self._circuit.refusal(given.time) or 0.0
             raise self._circuit_open(wait, given.time - entry.since)
         return permit
@@ -261,20 +266,32 @@ class Admission:
 class SlotContext:
     """`async with` around the holding of one slot."""
 
-    __slots__ = ("_admission", "_clock", "_options", "_slot")
+    __slots__ = ("_admission", "_clock", "_inside", "_options", "_slot", "_task")
 
-    def __init__(self, admission: Admission, clock: Clock, options: CallOptions) -> None:
+    def __init__(self, admission: Admission, clock: Clock, options: CallOptions, inside: Inside) -> None:
         self._admission = admission
         self._clock = clock
         self._options = options
+        self._inside = inside
         self._slot: Slot | None = None
+        self._task: asyncio.Task[object] | None = None
 
     async def __aenter__(self) -> Slot:
-        self._slot = await self._admission.wait(Entry(self._clock.time(), _deadline.current.get(), self._options))
-        return self._slot
+        task = self._inside.enter()
+        try:
+            slot = await self._admission.wait(Entry(self._clock.time(), _deadline.current.get(), self._options))
+        except BaseException:
+            self._inside.leave(task)
+            raise
+        self._slot, self._task = slot, task
+        return slot
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        if self._slot is not None:
-            self._slot.end(error)
+        try:
+            if self._slot is not None:
+                self._slot.end(error)
+        finally:
+            if self._task is not None:
+                self._inside.leave(self._task)

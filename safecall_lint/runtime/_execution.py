@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import functools
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from ._errors import CallRejected, DeadlineExceeded
 from ._events import AttemptEnded, CallEnded, DropReason, Event, Outcome, RetryDropped, RetryScheduled
 from ._failure import Failure
 from ._headers import retry_after
+from ._inside import Inside
 from ._options import CallOptions
 from ._per_loop import PerLoop
 from ._retry import Retry
@@ -90,7 +90,7 @@ class Execution:
         budget: the retry budget, or None.
         clock: time, sleep and jitter.
         emit: told how attempts and calls end, or None.
-        busy: the tasks that are inside a call of the policy.
+        inside: the tasks that are inside the policy.
     """
 
     def __init__(
@@ -100,9 +100,9 @@ class Execution:
         budget: Budget | None,
         clock: Clock,
         emit: Callable[[Event], None] | None,
-        busy: set[asyncio.Task[object]],
+        inside: Inside,
     ) -> None:
-        self._busy = busy
+        self._inside = inside
         self._settings = settings
         self._admission = admission
         self._budget = budget
@@ -115,8 +115,9 @@ class Execution:
 
         One coroutine for the whole way: while a call waits in the queue, each further frame costs it 300 bytes.
         """
-        task = self._enter_task()
         call = self._begin(options)
+        task = self._inside.enter()
+        slot = None
         try:
             while True:
                 if self._admission.limiter is not None:
@@ -134,30 +135,22 @@ class Execution:
                     if delay is None:
                         raise
                 else:
-                    delay = self._returned(call, slot, timer, exchange, result)
+                    try:
+                        delay = self._returned(call, slot, timer, exchange, result)
+                    except BaseException:
+                        if exchange.keeps_slot:
+                            await exchange.discard(result)
+                        raise
                     if delay is None:
                         return result
                     await exchange.discard(result)
                 await self._clock.sleep(delay)
                 self._next_attempt(call)
         except BaseException as error:
-            self._abort(call, error)
+            self._abort(call, slot, error)
             raise
         finally:
-            self._busy.discard(task)
-
-    def _enter_task(self) -> asyncio.Task[object]:
-        task = asyncio.current_task()
-        name = self._settings.name
-        if task is None:
-            raise RuntimeError(f"{name}: a call needs a task to time: run it inside asyncio.run() or a task")
-        if task in self._busy:
-            raise RuntimeError(
-                f"{name}: this call is made inside a call of the same policy and would wait for its own slot:"
-                " use the policy's transport or its call forms, not one inside the other"
-            )
-        self._busy.add(task)
-        return task
+            self._inside.leave(task)
 
     def _begin(self, options: CallOptions) -> _Call:
         now = self._clock.time()
@@ -244,10 +237,17 @@ class Execution:
             call.granted = now
         return None
 
-    def _abort(self, call: _Call, error: BaseException) -> None:
-        self._admission.abandon(call)
-        if call.granted is not None and self._budget is not None:
-            self._budget.give_back(call.granted)
+    def _abort(self, call: _Call, slot: Slot | None, error: BaseException) -> None:
+        """Give back whatever the call still holds; each piece whatever the giving of the others comes to."""
+        try:
+            if slot is not None:
+                slot.abandon()
+        finally:
+            try:
+                self._admission.abandon(call)
+            finally:
+                if call.granted is not None and self._budget is not None:
+                    self._budget.give_back(call.granted)
         if self._emit is not None:
             self._report_end(self._emit, call, error)
 

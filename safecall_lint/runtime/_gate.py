@@ -130,12 +130,16 @@ class Gate:
         waiter.weight, waiter.tokens, waiter.priority = weight, tokens, priority
         self._lines[priority].append(waiter)
         self._count(waiter, 1)
-        if timeout < self._patience:
-            loop.call_later(timeout, self._send_away, waiter)
-        elif not self._patience_armed:
-            self._patience_armed = True
-            loop.call_later(self._patience, self._lose_patience)
-        self.admit()
+        try:
+            if timeout < self._patience:
+                loop.call_later(timeout, self._send_away, waiter)
+            elif not self._patience_armed:
+                self._patience_armed = True
+                loop.call_later(self._patience, self._lose_patience)
+            self.admit()
+        except BaseException:
+            self.abandon(waiter)
+            raise
         return waiter
 
     def abandon(self, waiter: Waiter) -> None:
@@ -234,8 +238,10 @@ class Gate:
 
     def revoke(self, given: Pass) -> None:
         """Take back slots and quota of a call that was let in and never sent."""
-        given.charge.refund(self._now())
-        self.release(given.weight)
+        try:
+            given.charge.refund(self._now())
+        finally:
+            self.release(given.weight)
 
     def learn(self, took: float, *, dropped: bool) -> None:
         """Let an answer of the vendor move the number of slots; calls that hold one now keep it."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import functools
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -17,6 +16,7 @@ from ._events import CircuitChanged, CircuitState, ConcurrencyChanged
 from ._execution import CallSettings, Execution
 from ._function_call import no_answer
 from ._gate import Gate
+from ._inside import Inside
 from ._per_loop import PerLoop
 from ._quota import Quota
 from ._rate import Rate
@@ -37,6 +37,7 @@ class Layers:
         gates: slots and queue of calls, for each event loop.
         circuit: the circuit breaker, or None.
         budget: the retry budget, or None.
+        inside: the tasks that are inside the policy.
         admission: the way to a slot.
         calls: runs calls.
         streamed_requests: runs requests of a client that ask for a stream, on slots of their own where there are any.
@@ -51,7 +52,7 @@ class Layers:
         self._limiter = limiter
         self.circuit = self._make_circuit()
         self.budget = None if policy.retry.budget is None else Budget(policy.retry.budget)
-        self._busy: set[asyncio.Task[object]] = set()
+        self.inside = Inside(policy.name)
         self.gates, self.admission = self._make_admission(policy.max_concurrency)
         self._stream_gates, admits_streams = self.gates, self.admission
         if policy.max_streams is not None:
@@ -76,7 +77,7 @@ class Layers:
         return PolicyState(gate.in_use, gate.limit, queued, self.streams.counter.active, circuit)
 
     def _execution(self, settings: CallSettings, admission: Admission) -> Execution:
-        return Execution(settings, admission, self.budget, self._policy.clock, self._emit, self._busy)
+        return Execution(settings, admission, self.budget, self._policy.clock, self._emit, self.inside)
 
     def _make_admission(self, slots: int | AdaptiveConcurrency) -> tuple[PerLoop[Gate], Admission]:
         policy = self._policy

@@ -134,8 +134,9 @@ class CallPolicy:
 
         Raises:
             CallRejected: there was no slot to be had.
+            RuntimeError: the task is inside a call or a slot of this policy already.
         """
-        return SlotContext(self._layers.admission, self.clock, _options.applying_to(self))
+        return SlotContext(self._layers.admission, self.clock, _options.applying_to(self), self._layers.inside)
 
     @overload
     def transport(

@@ -65,16 +65,16 @@ async def heal(transport: object, stream: object = None) -> int:
 
 def _losing_pool(transport: object) -> Any:
     pool = getattr(transport, "_pool", None)
-    return pool if pool is not None and _loses_slots(type(pool)) else None
+    kind = type(pool)
+    return pool if pool is not None and _loses_slots(kind.__module__, kind.__qualname__) else None
 
 
 @functools.cache
-def _loses_slots(kind: type) -> bool:
+def _loses_slots(module: str, kind: str) -> bool:
     """Whether pools of this type lose slots; a subclass of anybody else's may keep its books in another way."""
-    name = kind.__module__.partition(".")[0]
-    versions, pools = _LOSING.get(name, ((), ()))
-    library = sys.modules.get(name)
-    return any(kind is getattr(library, pool) for pool in pools) and getattr(library, "__version__", "") in versions
+    library = module.partition(".")[0]
+    versions, pools = _LOSING.get(library, ((), ()))
+    return kind in pools and getattr(sys.modules[library], "__version__", "") in versions
 
 
 def _request_of(stream: object) -> Any:

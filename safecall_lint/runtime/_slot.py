@@ -101,26 +101,35 @@ class Slot:
         """
         if not self._taken:
             return
-        now = self._clock.time()
-        duration = now - self.time if took is None else took
-        if failure is None or failure.ill or failure.status is not None:
-            ill = failure is not None and failure.ill
-            if failure is None:
-                self._gate.pace.answered(now, duration)
-            self._gate.learn(duration, dropped=ill or (failure is not None and failure.status == _TOO_MANY))
-            if self._circuit is not None:
-                self._circuit.record(self._permit, now, failed=ill, duration=duration)
-        elif self._circuit is not None:
-            self._circuit.forget(self._permit)
+        try:
+            now = self._clock.time()
+            duration = now - self.time if took is None else took
+            if failure is None or failure.ill or failure.status is not None:
+                ill = failure is not None and failure.ill
+                if failure is None:
+                    self._gate.pace.answered(now, duration)
+                self._gate.learn(duration, dropped=ill or (failure is not None and failure.status == _TOO_MANY))
+                if self._circuit is not None:
+                    self._circuit.record(self._permit, now, failed=ill, duration=duration)
+            elif self._circuit is not None:
+                self._circuit.forget(self._permit)
+        except BaseException:
+            self.abandon()
+            raise
         self._release(now)
 
     def abandon(self) -> None:
         """Give the slot back without a word about the vendor: the caller was cancelled."""
         if not self._taken:
             return
-        if self._circuit is not None:
-            self._circuit.forget(self._permit)
-        self._release(self._clock.time())
+        try:
+            if self._circuit is not None:
+                self._circuit.forget(self._permit)
+            now = self._clock.time()
+        except BaseException:
+            self._hand_back()
+            raise
+        self._release(now)
 
     def lose(self) -> None:
         """Give the slot back from a finalizer; where its event loop is gone there is nobody to give it to."""
@@ -130,16 +139,22 @@ class Slot:
 
     def end(self, error: BaseException | None) -> None:
         """Give the slot back after work that ended with `error`, or well."""
-        if error is None:
-            self.leave(None)
-        elif isinstance(error, Exception) and not (failure := _failure.of_error(error)).refused:
-            self.leave(failure)
-        else:
+        try:
+            if error is None:
+                self.leave(None)
+            elif isinstance(error, Exception) and not (failure := _failure.of_error(error)).refused:
+                self.leave(failure)
+        finally:
             self.abandon()
 
     def _release(self, now: float) -> None:
-        self._taken = False
-        self._gate.pace.released(now - self.time)
-        self._gate.release(self._pass.weight)
+        try:
+            self._gate.pace.released(now - self.time)
+        finally:
+            self._hand_back()
         if self._emit is not None:
             self._emit(Released(self._name, now - self.time, self._gate.in_use))
+
+    def _hand_back(self) -> None:
+        self._taken = False
+        self._gate.release(self._pass.weight)

@@ -53,12 +53,16 @@ class Stream(Generic[T]):
         self._slot = slot
         self._name = settings.counter.name
         self.waited = slot.age()
-        self._report = settings.counter.open()
-        if first:
-            self._report.first_chunk(self.waited)
         watchdog = Watchdog(settings.limits, slot.time, at)
         self._reading = Reading(iterator, watchdog, self._late, first)
         self._chunks = self._reading.all()
+        self._report = settings.counter.open()
+        try:
+            if first:
+                self._report.first_chunk(self.waited)
+        except BaseException as error:
+            self._report.end(finished=False, chunks=0, error=error)
+            raise
 
     @property
     def chunks(self) -> int:
@@ -86,12 +90,13 @@ class Stream(Generic[T]):
 
     def _leave(self) -> None:
         reading = self._reading
-        self._report.end(finished=reading.finished, chunks=reading.chunks, error=reading.error)
-        if reading.error is not None:
-            self._slot.leave(_failure.of_error(reading.error), self.waited)
-        elif reading.finished:
-            self._slot.leave(None, self.waited)
-        else:
+        try:
+            self._report.end(finished=reading.finished, chunks=reading.chunks, error=reading.error)
+            if reading.error is not None:
+                self._slot.leave(_failure.of_error(reading.error), self.waited)
+            elif reading.finished:
+                self._slot.leave(None, self.waited)
+        finally:
             self._slot.abandon()
 
     def _late(self, phase: StreamPhase | None) -> StreamTimeout:
@@ -141,10 +146,10 @@ class _OpenStream(Generic[T]):
             source = await opened if inspect.isawaitable(opened) else opened
             iterator = _iterated(source)
             first = await _first(iterator)
+            return Stream(source, iterator, first, slot, self._at, self.settings)
         except BaseException:
             await shielded(close(source), timeout=_CLOSING)
             raise
-        return Stream(source, iterator, first, slot, self._at, self.settings)
 
     def judge(self, result: Stream[T]) -> Failure | None:
         return None

@@ -29,10 +29,11 @@ class StreamCounter:
 
     def open(self) -> StreamReport:
         """Count a stream that begins now."""
+        report = StreamReport(self)
         self.active += 1
         if self.emit is not None:
             self.emit(StreamOpened(self.name, self.active))
-        return StreamReport(self)
+        return report
 
 
 class StreamReport:

@@ -184,7 +184,7 @@ async def test_a_probe_that_never_reports_is_written_off_by_itself() -> None:
     await asyncio.sleep(10)
     lost = [policy.slot() for _ in range(2)]
     for slot in lost:
-        await slot.__aenter__()
+        await asyncio.create_task(slot.__aenter__())
     with pytest.raises(CircuitOpen) as refused:
         await succeed(policy, 1)
     assert refused.value.retry_after == pytest.approx(30)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import gc
 import tracemalloc
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack
 
 import pytest
 
@@ -181,6 +182,107 @@ async def test_a_slot_given_in_the_moment_of_cancellation_is_given_on() -> None:
     assert waiting.cancelled()
     assert policy.state().in_use == 0
     await policy.call(asyncio.sleep, 0)
+
+
+async def hold(policy: CallPolicy, inside: Callable[[], Awaitable[object]] | None = None) -> None:
+    async with policy.slot():
+        if inside is not None:
+            await inside()
+
+
+async def read(policy: CallPolicy) -> None:
+    async def chunks() -> AsyncIterator[int]:
+        yield 1
+
+    async with policy.stream(chunks) as stream:
+        async for _ in stream:
+            pass
+
+
+FORMS: dict[str, Callable[[CallPolicy], Awaitable[object]]] = {
+    "slot": hold,
+    "call": lambda policy: policy.call(asyncio.sleep, 0),
+    "decorated": lambda policy: policy(asyncio.sleep)(0),
+    "stream": read,
+}
+
+
+@pytest.mark.parametrize("inner", FORMS)
+@pytest.mark.parametrize("outer", ["slot", "call"])
+@virtual_time
+async def test_a_policy_inside_itself_is_refused_at_once(outer: str, inner: str) -> None:
+    policy = CallPolicy("v", max_concurrency=2)
+
+    async def again() -> None:
+        with pytest.raises(RuntimeError, match="v: this call is made inside a call or a slot of the same policy"):
+            await FORMS[inner](policy)
+        assert policy.state().in_use == 1
+
+    await (hold(policy, again) if outer == "slot" else policy.call(again))
+    assert (policy.state().in_use, asyncio.get_running_loop().time()) == (0, 0)
+    for form in FORMS.values():
+        await form(policy)
+
+
+@virtual_time
+async def test_another_policy_inside_a_slot_is_no_policy_inside_itself() -> None:
+    policy, other = CallPolicy("v"), CallPolicy("w")
+    for form in FORMS.values():
+        await hold(policy, lambda form=form: form(other))  # type: ignore[misc]
+
+
+@pytest.mark.parametrize("outer", ["slot", "call"])
+@virtual_time
+async def test_a_task_that_is_started_inside_and_runs_on_is_a_call_like_any_other(outer: str) -> None:
+    policy = CallPolicy("v", max_concurrency=2)
+    tasks: list[asyncio.Task[object]] = []
+
+    async def later(form: Callable[[CallPolicy], Awaitable[object]], pause: float) -> None:
+        await asyncio.sleep(pause)
+        await form(policy)
+
+    async def start() -> None:
+        tasks.extend(asyncio.create_task(later(form, pause)) for form in FORMS.values() for pause in (0, 0.5, 2))
+        await asyncio.sleep(1)
+
+    await (hold(policy, start) if outer == "slot" else policy.call(start))
+    await asyncio.gather(*tasks)
+    assert policy.state().in_use == 0
+
+
+@virtual_time
+async def test_a_task_that_its_holder_waits_for_ends_with_the_queue_timeout() -> None:
+    policy = CallPolicy("v", max_concurrency=1, queue_timeout=2)
+
+    async def ask_and_wait() -> None:
+        with pytest.raises(QueueTimeout):
+            await asyncio.create_task(hold(policy))
+
+    await policy.call(ask_and_wait)
+    assert asyncio.get_running_loop().time() == 2
+
+
+@virtual_time
+async def test_a_slot_may_be_given_back_by_another_task() -> None:
+    policy = CallPolicy("v", max_concurrency=1)
+    stack = AsyncExitStack()
+    await stack.enter_async_context(policy.slot())
+    await asyncio.create_task(stack.aclose())
+    await policy.call(asyncio.sleep, 0)
+
+
+@virtual_time
+async def test_who_was_refused_or_cancelled_at_a_slot_is_not_inside() -> None:
+    policy = CallPolicy("v", max_concurrency=1, queue_timeout=1)
+    first = asyncio.ensure_future(policy.call(asyncio.sleep, 3))
+    await asyncio.sleep(0)
+    with pytest.raises(QueueTimeout):
+        await hold(policy)
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.5):
+            await hold(policy)
+    await first
+    await hold(policy)
 
 
 def test_two_event_loops_share_a_policy_without_meeting() -> None:

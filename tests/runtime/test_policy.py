@@ -61,7 +61,7 @@ async def test_a_slot_can_be_held_over_a_block() -> None:
     async with policy.slot() as slot:
         assert policy.state().in_use == 1
         with pytest.raises(QueueTimeout):
-            await policy.call(greet, "you")
+            await asyncio.create_task(policy.call(greet, "you"))
         assert slot.waited == 0
     assert policy.state().in_use == 0
 

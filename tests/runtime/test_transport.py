@@ -345,6 +345,9 @@ async def test_the_policy_inside_itself_is_refused_before_it_waits_for_its_own_s
     async with client_of(policy, http, vendor) as client:
         with pytest.raises(RuntimeError, match="not one inside the other"):
             await policy.call(client.get, "/")
+        async with policy.slot():
+            with pytest.raises(RuntimeError, match="not one inside the other"):
+                await client.get("/")
     assert policy.state().in_use == 0
 
 

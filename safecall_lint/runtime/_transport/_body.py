@@ -10,7 +10,7 @@ from .._errors import StreamPhase, StreamTimeout
 from .._failure import Failure
 from .._reading import Reading
 from .._slot import Slot
-from .._stream_report import StreamReport
+from .._stream_report import StreamCounter, StreamReport
 from .._watchdog import StreamLimits, Watchdog
 
 
@@ -25,7 +25,7 @@ class Body:
         at: loop time of the deadline around the request.
         late: makes the exception for a limit that was broken.
         closed: awaited after the stream was closed, with the stream.
-        report: told about the stream, or None for the body of a plain call.
+        counter: told about the stream, or None for the body of a plain call.
     """
 
     def __init__(
@@ -37,16 +37,22 @@ class Body:
         at: float,
         late: Callable[[StreamPhase | None], StreamTimeout],
         closed: Callable[[Any], Awaitable[None]],
-        report: StreamReport | None,
+        counter: StreamCounter | None,
     ) -> None:
-        self._report = report
         self._stream = stream
         self._slot = slot
         self._failure = failure
         self._closed = closed
         self._took = slot.age()
-        on_first = None if report is None else lambda: report.first_chunk(slot.age())
+        report: StreamReport | None = None
+
+        def first_chunk() -> None:  # not of `self`: a body in a cycle holds its slot until the garbage is collected
+            if report is not None:
+                report.first_chunk(slot.age())
+
+        on_first = None if counter is None else first_chunk
         self._reading: Reading[bytes] = Reading(stream, Watchdog(limits, slot.time, at), late, on_first=on_first)
+        self._report = report = None if counter is None else counter.open()
 
     def __aiter__(self) -> AsyncIterator[bytes]:
         """Read the body, once."""
@@ -57,18 +63,21 @@ class Body:
         try:
             await self._stream.aclose()
         finally:
-            self._leave()
-            await self._closed(self._stream)
+            try:
+                self._leave()
+            finally:
+                await self._closed(self._stream)
 
     def _leave(self) -> None:
         reading = self._reading
-        if self._report is not None:
-            self._report.end(finished=reading.finished, chunks=reading.chunks, error=reading.error)
-        if reading.error is not None:
-            self._slot.leave(_failure.of_error(reading.error), self._took)
-        elif reading.finished or self._failure is not None:
-            self._slot.leave(self._failure, self._took)
-        else:
+        try:
+            if self._report is not None:
+                self._report.end(finished=reading.finished, chunks=reading.chunks, error=reading.error)
+            if reading.error is not None:
+                self._slot.leave(_failure.of_error(reading.error), self._took)
+            elif reading.finished or self._failure is not None:
+                self._slot.leave(self._failure, self._took)
+        finally:
             self._slot.abandon()
 
     def __del__(self) -> None:

@@ -96,20 +96,28 @@ class Core:
         except BaseException:
             await self._heal()
             raise
-        slot.heed(response.headers)
-        failure = _failure.of_answer(response, request)
-        if response.is_closed:  # made from bytes, as mocks do: there is nothing to read and nobody will close it
-            slot.leave(failure)
-            return response, failure
-        response.stream = self._body(response, slot, failure, at)
+        stream = response.stream
+        try:
+            slot.heed(response.headers)
+            failure = _failure.of_answer(response, request)
+            if response.is_closed:  # made from bytes, as mocks do: there is nothing to read and nobody will close it
+                slot.leave(failure)
+            else:
+                response.stream = self._body(response, slot, failure, at)
+        except BaseException:
+            try:
+                await stream.aclose()
+            finally:
+                await self._heal(stream)
+            raise
         return response, failure
 
     def _body(self, response: Any, slot: Slot, failure: Failure | None, outer: float) -> Body:
         """A stream outlives its call and has limits of its own; any other body ends with the time of the call."""
-        limits, at, report = self._whole, _deadline.current.get(), None
+        limits, at, counter = self._whole, _deadline.current.get(), None
         if response.headers.get("content-type", "").startswith(_STREAM_TYPES):
-            limits, at, report = self._settings.stream, outer, self._streams.open()
-        return self._binding.body(response.stream, slot, failure, limits, at, self._late, self._heal, report)
+            limits, at, counter = self._settings.stream, outer, self._streams
+        return self._binding.body(response.stream, slot, failure, limits, at, self._late, self._heal, counter)
 
     def _late(self, phase: StreamPhase | None) -> StreamTimeout:
         name = self._settings.name
