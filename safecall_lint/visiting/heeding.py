@@ -44,7 +44,7 @@ def heeded(node: cst.Call, cause: ast.AST, function: Function, context: Context)
     headers = _tested(cause, caught, function, context)
     if headers is None and caught is not None and caught.type is cause:
         named = caught.name or fresh_name("refused", function)
-        headers = _headers_of(named, caught, function, context)
+        headers = headers_of(named, caught, function, context)
     if headers is None:
         return None
     name, imports, head = made
@@ -70,12 +70,12 @@ def _tested(cause: ast.AST, caught: ast.ExceptHandler | None, function: Function
         if isinstance(part.value, ast.Name):
             name = part.value.id
             if caught is not None and caught.name == name:
-                return _headers_of(name, caught, function, context)
+                return headers_of(name, caught, function, context)
             return f"{name}.headers" if _is_reply(name, function, context) else None
     return None
 
 
-def _headers_of(name: str, caught: ast.ExceptHandler, function: Function, context: Context) -> str | None:
+def headers_of(name: str, caught: ast.ExceptHandler, function: Function, context: Context) -> str | None:
     """The headers that a caught exception has, where each class that it may be has them at the same place."""
     classes = context.semantics.exceptions.caught(caught.type, function) or ()
     rows = context.semantics.evaluator.facts.exceptions

@@ -12,6 +12,7 @@ from safecall_lint.semantics import Semantics
 from safecall_lint.semantics.model import Function, Scope
 from safecall_lint.semantics.overload import Fault
 from safecall_lint.semantics.values import Site, Symbol
+from safecall_lint.visiting.comeback import with_time
 from safecall_lint.visiting.rewriting import fresh_name, spelled
 from safecall_lint.visiting.visitor import Place, Rewrite, Visitor
 from safecall_lint.visiting.walk import descendants
@@ -59,6 +60,8 @@ class OverloadAsServerError(Visitor):
 
     def _fix(self, fault: Fault, function: Function) -> Rewrite | None:
         """Handlers in front of this one for what it does not mean, and the exception's class in place of its text."""
+        if fault.curt and not (fault.late or fault.lost or fault.leak is not None):
+            return with_time(fault, function, self.context)
         handler, block = self.context.tree(fault.handler), self.context.tree(fault.block)
         if fault.curt or not isinstance(handler, cst.ExceptHandler) or not isinstance(block, cst.Try):
             return None

@@ -288,3 +288,36 @@ def test_a_large_collection_waits_for_its_slots_and_loses_nothing(both: Both) ->
 
     assert testing.run(most_at_once(before)) > 100
     assert testing.run(most_at_once(after)) == 50
+
+
+def test_a_refusal_tells_callers_when_to_come_back(both: Both) -> None:
+    before, after = both(
+        "overload-as-server-error",
+        """
+        import httpx
+        from fastapi import FastAPI, HTTPException
+
+        app = FastAPI()
+        client = httpx.AsyncClient()
+
+        @app.get("/")
+        async def index(url: str) -> str:
+            try:
+                reply = await client.get(url)
+                reply.raise_for_status()
+                return reply.text
+            except httpx.HTTPStatusError:
+                raise HTTPException(status_code=503, detail="busy")
+        """,
+    )
+
+    async def told(code: Code) -> str | None:
+        service = httpx.ASGITransport(code["app"])
+        async with Vendor() as vendor, code["client"], httpx.AsyncClient(transport=service) as caller:
+            vendor.on("/", rate_limited(7))
+            answer = await caller.get("http://service/", params={"url": vendor.url})
+            assert answer.status_code == 503
+            return dict(answer.headers).get("retry-after")
+
+    assert testing.run(told(before)) is None
+    assert testing.run(told(after)) == "7"
