@@ -91,6 +91,8 @@ class Context:
         """An expression as `ast` reads it, for questions to the semantic model."""
         if node is None:
             return None
+        if known := self.slice.expressions.get(node):
+            return known
         if node not in self._exprs:
             code = self.slice.tree.code_for_node(node)
             try:
@@ -106,6 +108,9 @@ class Context:
 
     def site(self, node: cst.Call) -> CallSite | None:
         """The semantic model's record of a call."""
+        twin = self.slice.expressions.get(node)
+        if twin is not None:
+            return next((row for row in self.scope.scan.calls if row.node is twin), None)
         statement, wanted = self.twin(self.statement()), ast.dump(self.call(node))
         calls = self.scope.scan.calls
         return next((row for row in calls if row.statement is statement and ast.dump(row.node) == wanted), None)

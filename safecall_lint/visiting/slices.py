@@ -14,6 +14,7 @@ import libcst as cst
 
 from safecall_lint.finding import Span
 from safecall_lint.semantics.model import Class, Function, Module, Scope
+from safecall_lint.visiting.twins import Twins, twins
 
 
 @dataclass(frozen=True)
@@ -76,6 +77,11 @@ class Slice:
         mine = list(_cst_statements(inner))
         theirs = list(_ast_statements(self._ast_body))
         return dict(zip(mine, theirs, strict=True)) if len(mine) == len(theirs) else {}
+
+    @cached_property
+    def expressions(self) -> Twins:
+        """The calls with their `ast` twins, and what they call and pass; empty where the two trees do not agree."""
+        return twins(self.tree, self._ast_body)
 
     @property
     def _ast_body(self) -> list[ast.stmt]:
