@@ -102,9 +102,10 @@ def _visit(module: Module, unit: Unit, semantics: Semantics, classes: Sequence[t
 
     try:
         piece = Slice(module, unit)
+        reports = walk(piece, semantics, classes)
     except (ParserSyntaxError, RecursionError):
         raise SyntaxProblem("LibCST cannot parse this code, so it was not analysed", unit.first, 1) from None
-    return [_finding(report, piece) for report in _once(walk(piece, semantics, classes))]
+    return [_finding(report, piece) for report in _once(reports)]
 
 
 def _once(reports: list[Report]) -> Iterator[Report]:

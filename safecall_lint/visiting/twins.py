@@ -1,13 +1,13 @@
 """The calls of a LibCST slice and their `ast` twins.
 
-Both trees hold the same calls, so in one order of walking the n-th of one is the n-th of the other. With its twin a call
+Both trees hold the same calls, so in one order of walking the n-th of one is the n-th of the other. By its twin a call
 is known to the semantic model as it stands in the file; its text parsed anew would be a stranger there.
 """
 
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 import libcst as cst
 
@@ -32,14 +32,16 @@ def twins(tree: cst.Module, statements: Iterable[ast.stmt]) -> Twins:
     return found
 
 
-def _calls(node: ast.AST) -> Iterator[ast.Call]:
-    if isinstance(node, ast.Call):
-        yield node
-    for child in _children(node):
-        yield from _calls(child)
+def _calls(statement: ast.stmt) -> Iterator[ast.Call]:
+    waiting: list[ast.AST] = [statement]
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, ast.Call):
+            yield node
+        waiting += reversed(_children(node))
 
 
-def _children(node: ast.AST) -> Iterable[ast.AST]:
+def _children(node: ast.AST) -> Sequence[ast.AST]:
     """The children in LibCST's order: `ast` has keywords apart from positions, values from keys, and defaults from
     parameters."""
     match node:
@@ -51,7 +53,7 @@ def _children(node: ast.AST) -> Iterable[ast.AST]:
             parts = [child for item in ast.iter_child_nodes(node) for child in _part(item)]
             return sorted(parts, key=_place)
         case _:
-            return ast.iter_child_nodes(node)
+            return list(ast.iter_child_nodes(node))
 
 
 def _part(node: ast.AST) -> list[ast.expr]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import fields
 from functools import cache
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, ClassVar, Protocol, TypeAlias, TypeVar
 
 import libcst as cst
 
@@ -19,6 +19,12 @@ _LAYOUT = frozenset(
         "asynchronous", "indicator", "first_colon", "second_colon", "empty_lines",
     }
 )  # fmt: skip
+
+
+class Rule(Protocol):
+    """A visitor, for the walk: the name of its rule, and methods `visit_<NodeType>` and `leave_<NodeType>`."""
+
+    rule: ClassVar[str]
 
 
 @cache
@@ -41,25 +47,39 @@ def children(node: cst.CSTNode) -> Iterator[cst.CSTNode]:
 
 Node = TypeVar("Node", bound="cst.CSTNode")
 Replacement: TypeAlias = "cst.CSTNode | cst.RemovalSentinel | cst.FlattenSentinel[cst.CSTNode]"
-Handlers = dict[str, list[Callable[[Any], None]]]
+Handler = tuple[str, Callable[[Any], None]]
+Handlers = dict[str, list[Handler]]
 
 
-def handlers(visitors: Sequence[object], prefix: str) -> Handlers:
-    """The visitors' methods `<prefix>_<NodeType>` by node type."""
+def handlers(visitors: Sequence[Rule], prefix: str) -> Handlers:
+    """The visitors' methods `<prefix>_<NodeType>` by node type, each with the name of its rule."""
     found: Handlers = {}
     for visitor in visitors:
-        for name in dir(visitor):
-            if name.startswith(prefix + "_"):
-                found.setdefault(name.removeprefix(prefix + "_"), []).append(getattr(visitor, name))
+        for name in _method_names(type(visitor), prefix + "_"):
+            kind = name.removeprefix(prefix + "_")
+            found.setdefault(kind, []).append((visitor.rule, getattr(visitor, name)))
     return found
 
 
+@cache
+def _method_names(visitor: type, prefix: str) -> tuple[str, ...]:
+    return tuple(name for name in dir(visitor) if name.startswith(prefix))
+
+
 def descendants(node: cst.CSTNode, *, scopes: bool = True) -> Iterator[cst.CSTNode]:
-    """A node and everything below it; nested functions, lambdas and classes are not entered unless `scopes`."""
-    yield node
-    for child in children(node):
-        if scopes or not isinstance(child, cst.FunctionDef | cst.Lambda | cst.ClassDef):
-            yield from descendants(child, scopes=scopes)
+    """A node and everything below it, each in front of what it holds; nested functions, lambdas and classes are not
+    entered unless `scopes`."""
+    waiting = [node]
+    while waiting:
+        current = waiting.pop()
+        yield current
+        below = [
+            child
+            for child in children(current)
+            if scopes or not isinstance(child, cst.FunctionDef | cst.Lambda | cst.ClassDef)
+        ]
+        below.reverse()
+        waiting += below
 
 
 def replaced(tree: Node, nodes: Mapping[cst.CSTNode, Replacement]) -> Node:

@@ -9,7 +9,7 @@ import libcst as cst
 
 from safecall_lint.visiting.context import Context
 from safecall_lint.visiting.loading import RuleCrash
-from safecall_lint.visiting.walk import Handlers, children, handlers
+from safecall_lint.visiting.walk import Handler, Handlers, children, handlers
 
 if TYPE_CHECKING:
     from safecall_lint.semantics import Semantics
@@ -23,16 +23,10 @@ def walk(piece: Slice, semantics: Semantics, classes: Sequence[type[Visitor]]) -
     Raises:
         RuleCrash: a visitor failed.
     """
-    reports: list[Report] = []
     context = Context(piece, semantics)
-    for cls in classes:
-        visitor = cls(context)
-        try:
-            _Walk(context, handlers([visitor], "visit"), handlers([visitor], "leave")).node(piece.tree)
-        except Exception as error:
-            raise RuleCrash(cls.rule, piece.unit.first, error) from error
-        reports += visitor.reports
-    return reports
+    visitors = [cls(context) for cls in classes]
+    _Walk(context, handlers(visitors, "visit"), handlers(visitors, "leave")).node(piece.tree)
+    return [report for visitor in visitors for report in visitor.reports]
 
 
 class _Walk:
@@ -44,16 +38,23 @@ class _Walk:
     def node(self, node: cst.CSTNode) -> None:
         kind = type(node).__name__
         self.context.stack.append(node)
-        for method in self.visit.get(kind, ()):
-            method(node)
+        if kind in self.visit:
+            self.tell(self.visit[kind], node)
         if isinstance(node, cst.FunctionDef | cst.ClassDef):
             self.scope(node)
         else:
             for child in children(node):
                 self.node(child)
-        for method in self.leave.get(kind, ()):
-            method(node)
+        if kind in self.leave:
+            self.tell(self.leave[kind], node)
         self.context.stack.pop()
+
+    def tell(self, methods: Sequence[Handler], node: cst.CSTNode) -> None:
+        for rule, method in methods:
+            try:
+                method(node)
+            except Exception as error:
+                raise RuleCrash(rule, self.context.slice.unit.first, error) from error
 
     def scope(self, node: cst.FunctionDef | cst.ClassDef) -> None:
         """Decorators, defaults and bases run outside the new scope, the body inside."""
