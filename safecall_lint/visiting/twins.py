@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterable, Iterator, Sequence
+from typing import TypeAlias
 
 import libcst as cst
 
 from safecall_lint.visiting.walk import descendants
 
-Twins = dict[cst.CSTNode, ast.expr]
+Twins: TypeAlias = "dict[cst.CSTNode, ast.expr]"
 
 
 def twins(tree: cst.Module, statements: Iterable[ast.stmt]) -> Twins:
