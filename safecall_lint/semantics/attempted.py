@@ -28,6 +28,7 @@ _QUICK = frozenset(
     }
 )  # fmt: skip
 _READING = re.compile(r"^_*(parse|validate|format|decode|encode|normali[sz]e|clean)(_|$)|^_*get_?conn(ection)?$")
+_CLICKING = frozenset({"click", "fill", "press", "wait_for_selector", "drag_and_drop", "scroll_into_view_if_needed"})
 _STARTING = frozenset({"create_subprocess_exec", "create_subprocess_shell", "Popen", "check_output", "check_call"})
 
 
@@ -38,6 +39,21 @@ def outward(block: ast.Try, function: Function) -> list[CallSite]:
     if any(_last(site) in _STARTING or dotted(site.node.func).startswith("subprocess.") for site in inside):
         return []
     return [site for site in inside if not plain(site) and not _here(site) and (not function.is_async or _waits(site))]
+
+
+def by_hand(block: ast.Try, function: Function) -> bool:
+    """Whether the body of a `try` works a browser: then each attempt is another try at a page, whatever else is asked
+    below."""
+    return any(
+        within(site, block, "body") and dotted(site.node.func).rpartition(".")[2] in _CLICKING
+        for site in function.scan.calls
+    )
+
+
+def picks(function: Function) -> bool:
+    """Whether a function takes one of several things by chance or off a pile: then each attempt is at another one."""
+    taken = (dotted(site.node.func) for site in function.scan.calls)
+    return any(name in ("random.choice", "random.sample", "choice") or name.endswith(".popleft") for name in taken)
 
 
 def _here(site: CallSite) -> bool:

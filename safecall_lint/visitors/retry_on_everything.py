@@ -8,6 +8,7 @@ import libcst as cst
 
 from safecall_lint.finding import Confidence, Safety
 from safecall_lint.knowledge import Fact
+from safecall_lint.semantics.attempted import by_hand, picks
 from safecall_lint.semantics.exceptions import BROAD
 from safecall_lint.semantics.model import Function, Scope
 from safecall_lint.semantics.policies import RetryPolicy
@@ -63,13 +64,15 @@ class RetryOnEverything(RetryVisitor):
             self._tell(handler.type or handler, wide, [again], None, not requeue.seen)
 
     def _doubts(self, loop: RetryLoop, handler: ast.ExceptHandler, fact: Fact | None) -> int:
-        """How many reasons there are to think that the same refused request is not sent again: no vendor is seen, no
-        bad status can become an exception (two where the `try` does nothing but call), what failed goes into the
-        next request."""
+        """How many reasons there are to think that the same refused request is not sent again: no vendor is seen, or
+        one below code that works a browser; no bad status can become an exception (two where the `try` does nothing but
+        call); what failed goes into the next request."""
         silent = fact is not None and bool(fact.parses) and not self._tells_status(loop)
         inside = [node for item in loop.attempt.body for node in ast.walk(item)]
         alone = [node for node in inside if isinstance(node, ast.Call | ast.Return)] == [loop.vendor.node]
-        return sum((fact is None, silent, silent and alone, repaired(loop, handler)))
+        below = self.semantics.calls.vendor(loop.vendor.node, loop.function) is None
+        unseen = fact is None or (below and by_hand(loop.attempt, loop.function))
+        return sum((unseen, silent, silent and alone, repaired(loop, handler)))
 
     def _tells_status(self, loop: RetryLoop) -> bool:
         """Whether a bad status can become an exception in the body of the `try`: here, or in a function of the
@@ -150,7 +153,8 @@ class RetryOnEverything(RetryVisitor):
 
     def on_decorator(self, place: cst.BaseExpression, policy: RetryPolicy, function: Function) -> None:
         if policy.function is None and self._wide(policy) and self.talks(function):
-            self._tell(place, Symbol("builtins.Exception"), [], None)
+            own = any(self.semantics.calls.vendor(site.node, function) for site in function.scan.calls)
+            self._tell(place, Symbol("builtins.Exception"), [], None, picks(function) and not own)
 
     def on_iterator(self, place: cst.BaseExpression, policy: RetryPolicy) -> None:
         if self._wide(policy):

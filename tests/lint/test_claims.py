@@ -91,12 +91,61 @@ def test_a_retry_of_lost_requests_only_is_for_the_strict(tmp_path: Path, monkeyp
     assert only("retry-on-everything", _RETRY, tmp_path, monkeypatch).strict
 
 
+def test_a_retry_around_a_browser_is_for_the_strict(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    helped = _RETRY.replace("await client.get(url)", "await page(url)").replace("pass  # status", "{}") + _PAGE
+    assert only("retry-on-everything", helped.format("await tab.click('#next')"), tmp_path, monkeypatch).strict
+    assert not only("retry-on-everything", helped.format("pass"), tmp_path, monkeypatch).strict
+
+
+def test_a_retry_with_another_one_of_several_is_for_the_strict(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert only("retry-on-everything", _PICKED, tmp_path, monkeypatch).strict
+    assert not only(
+        "retry-on-everything", _PICKED.replace("random.choice(urls)", "urls[0]"), tmp_path, monkeypatch
+    ).strict
+
+
+def test_a_retry_at_another_server_is_for_the_strict(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    at_once = (
+        _RETRY.replace("await asyncio.sleep(2**attempt)", "url = another(url)") + "\n\nfrom servers import another\n"
+    )
+    assert only("retry-without-backoff", at_once, tmp_path, monkeypatch).strict
+    assert not only("retry-without-backoff", at_once.replace("url = another", "another"), tmp_path, monkeypatch).strict
+
+
 def test_a_helper_that_may_not_get_to_its_blocking_call_is_for_the_strict(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert only("blocking-call-in-async", _HELPERS, tmp_path, monkeypatch).strict
     assert not only("blocking-call-in-async", _HELPERS.replace("if fresh:", "with lock:"), tmp_path, monkeypatch).strict
 
+
+_PICKED = """\
+import random
+
+import httpx
+from tenacity import retry, stop_after_attempt, wait_random
+
+client = httpx.AsyncClient()
+
+
+@retry(stop=stop_after_attempt(3), wait=wait_random())
+async def fetch(urls: list[str]) -> bytes:
+    return await load(random.choice(urls))
+
+
+async def load(url: str) -> bytes:
+    reply = await client.get(url)
+    reply.raise_for_status()
+    return reply.content
+"""
+
+_PAGE = """
+
+async def page(url: str) -> httpx.Response:
+    reply = await client.get(url)
+    reply.raise_for_status()
+    return reply
+"""
 
 _RETRY = """\
 import asyncio
