@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from safecall_lint.knowledge import Fact
 from safecall_lint.semantics.calls import has_unpacking, keyword_or_position
-from safecall_lint.semantics.model import Function, Scope
+from safecall_lint.semantics.model import Class, Function, Scope
 from safecall_lint.semantics.scan import CallSite, Frame
 
 _WRITING = frozenset({"write_text", "write_bytes", "set", "setex", "put", "store", "save", "update", "setdefault"})
@@ -39,6 +39,13 @@ def is_own(expr: ast.expr, scope: Scope) -> bool:
             return True
         current = current.parent
     return False
+
+
+def is_settled(expr: ast.expr, lineage: Iterable[Class]) -> bool:
+    """Whether an expression is an attribute that only a constructor of these classes sets, once."""
+    name = expr.attr if isinstance(expr, ast.Attribute) and isinstance(expr.value, ast.Name) else ""
+    rows = [owner for cls in lineage for _, owner in cls.attributes.get(name, ())]
+    return len(rows) == 1 and isinstance(rows[0], Function) and rows[0].name == "__init__"
 
 
 def targets(statement: ast.stmt) -> Iterator[str]:

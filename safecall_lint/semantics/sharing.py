@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from safecall_lint.knowledge import Fact
 from safecall_lint.semantics.calls import Calls
 from safecall_lint.semantics.evaluation.arguments import argument_of
-from safecall_lint.semantics.keeping import is_own, is_script, parts, rebinding, remembers, repeats, targets
+from safecall_lint.semantics.keeping import is_own, is_script, is_settled, parts, rebinding, remembers, repeats, targets
 from safecall_lint.semantics.lifetimes import Fate, Lifetimes, uses
 from safecall_lint.semantics.model import Class, Function, Module, Scope
 from safecall_lint.semantics.retries import Retries
@@ -102,7 +102,7 @@ class Sharing:
             if not isinstance(owner, Function) or binding.form in _FIXED_FORMS:
                 continue
             if binding.form == "parameter":
-                if name != owner.first_parameter:
+                if name != owner.first_parameter and self._given_anew(name, owner, hops):
                     return True
             elif binding.form in ("assign", "annotation") and binding.value is not None:
                 if self._varies(binding.value, owner, hops + 1):
@@ -110,6 +110,17 @@ class Sharing:
             else:
                 return True
         return False
+
+    def _given_anew(self, name: str, function: Function, hops: int) -> bool:
+        """Whether a parameter may come with the call: unless each caller gives what its object was made with."""
+        callers = list(self.roles.everywhere.of(function)) if hops < _HOPS else []
+        given = [(argument_of(site.node, name, function), where) for site, where in callers]
+        return not given or not all(expr is not None and self._is_settled(expr, where) for expr, where in given)
+
+    def _is_settled(self, expr: ast.expr, scope: Scope) -> bool:
+        if not isinstance(scope, Function) or not scope.cls:
+            return False
+        return is_own(expr, scope) and is_settled(expr, self.calls.evaluator.lineage(scope.cls))
 
     def _pinned_around(self, frame: Frame | None) -> bool:
         """Whether a block around the client changes what a connection is: DNS pinned, network mocked."""
