@@ -58,7 +58,7 @@ def copy(folder: Path) -> int:
 
     try:
         files = copy_runtime(folder)
-    except OSError as error:
+    except (OSError, ValueError) as error:
         tell(f"error: {error}")
         return USAGE
     print(f"{len(files)} files copied to {folder}")

@@ -17,7 +17,11 @@ On: TypeAlias = type[Exception] | Predicate | tuple[type[Exception] | Predicate,
 Repeat: TypeAlias = Literal["safe", "keyed", "always"]
 
 TRANSIENT: Predicate = _failure.is_transient
-"""The default of `Retry(on=)`: lost connections, timeouts, and HTTP 408, 409, 429 and 5xx."""
+"""The default of `Retry(on=)`: lost connections, timeouts, and HTTP 408, 409, 429 and 5xx, but 501 and 505.
+
+Lost connections are Python's `ConnectionError` and `socket.gaierror`, and the errors of httpx, httpx2, aiohttp and the
+SDKs that mean the same; timeouts are `TimeoutError` and those of the same libraries, but a pool's.
+"""
 
 _MOST_DOUBLINGS = 1000
 """One more than a float holds is 1024; `cap` decides long before."""

@@ -29,6 +29,11 @@ _CHECKS: Mapping[str, Check] = {
     "max_concurrency": optional(count(1, "no call is ever sent")),
     "max_connections": optional(count(1, "no call is ever sent")),
 }
+_SECONDS = frozenset({"latency", "call_timeout", "queue_timeout", "deadline"})
+_DAY = 86_400
+_CALLS_PER_SECOND = 1_000_000
+_PORTS = 65_535
+"""Of one address towards one address of a vendor; a connection takes one."""
 
 
 class ImpossibleSizing(ValueError):
@@ -180,6 +185,16 @@ def _check(quota: Rate, **asked: float | None) -> None:
             _CHECKS[name]("size", name, value)
         except ValueError as error:
             raise ImpossibleSizing(str(error)) from None
+        if name in _SECONDS and value is not None and value > _DAY:
+            raise ImpossibleSizing(
+                f"{name}={value:g} s is longer than a day, and no connection lives that long: give seconds, not"
+                " milliseconds. What runs for days is a job, to be started by one call and asked about by others"
+            )
+    if quota.limit / quota.per > _CALLS_PER_SECOND:
+        raise ImpossibleSizing(
+            f"{quota} are more than 1,000,000 a second, and no vendor allows that: give the calls and the seconds of"
+            " its window, such as 60/60"
+        )
 
 
 def _usual_queue(rate: Rate, left: float) -> float:
@@ -222,6 +237,11 @@ def _check_places(rate: Rate, latency: float, slots: int, connections: int, sett
         raise ImpossibleSizing(
             f"{slots} slots carry {slots / latency:g} calls of {_s(latency)} a second, and the quota is"
             f" {rate.limit / rate.per:g} a second: the queue grows for ever. Raise {setting} to {needed} or more"
+        )
+    if slots > _PORTS:
+        raise ImpossibleSizing(
+            f"{slots} slots need as many connections of each pod, and an address has {_PORTS:,} ports towards a vendor:"
+            " run more pods, or lower the call timeout"
         )
     if connections < slots:
         raise ImpossibleSizing(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import inspect
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -70,6 +71,24 @@ def test_a_module_imports_nothing_above_the_runtime(path: Path) -> None:
         assert not any(name.split(".")[0] == "safecall_lint" for name in names)
 
 
+def packages_imported() -> set[str]:
+    """The packages of others that any module of the runtime imports, at its top or when it needs them."""
+    found: set[str] = set()
+    for path in PACKAGE.rglob("*.py"):
+        for node in imports_of(path):
+            if isinstance(node, ast.Import):
+                found.update(alias.name.partition(".")[0] for alias in node.names)
+            elif not node.level and node.module:
+                found.add(node.module.partition(".")[0])
+    return found - sys.stdlib_module_names
+
+
+def test_the_documentation_lists_what_a_copy_imports() -> None:
+    page = (TESTS.parents[1] / "docs" / "runtime" / "index.md").read_text(encoding="utf-8")
+    section = page.partition("## Without the linter in the image")[2].partition("\n## ")[0]
+    assert set(re.findall(r"^\| `(\w+)` \|", section, re.MULTILINE)) == packages_imported()
+
+
 @pytest.mark.parametrize("name", [name for name in runtime.__all__ if callable(getattr(runtime, name))])
 def test_a_public_name_says_what_it_is(name: str) -> None:
     assert inspect.getdoc(getattr(runtime, name)) or name == "Events"
@@ -126,6 +145,27 @@ def test_a_copy_works_under_any_name_and_brings_its_licence(tmp_path: Path) -> N
         " asyncio.run(CallPolicy('v').call(asyncio.sleep, 0)); print('safecall_lint' in sys.modules)"
     )
     assert in_a_fresh_process(code, path=tmp_path) == "False"
+
+
+@pytest.mark.parametrize(
+    ("name", "cure"),
+    [("my-dir", "my_dir"), ("1x", "_1x"), ("class", "class_"), ("a.b", "a_b"), ("None", "None_"), ("-", "_")],
+)
+def test_a_copy_that_nobody_could_import_is_refused(name: str, cure: str, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=rf"the name '{re.escape(name)}', .* give one such as {cure}$"):
+        copy_runtime(tmp_path / name)
+    assert not any(tmp_path.iterdir())
+    copy_runtime(tmp_path / cure)
+
+
+def test_a_copy_into_the_folder_one_stands_in_goes_by_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("calls", "my-calls"):
+        (tmp_path / name).mkdir()
+    monkeypatch.chdir(tmp_path / "calls")
+    assert copy_runtime(Path())
+    monkeypatch.chdir(tmp_path / "my-calls")
+    with pytest.raises(ValueError, match="my_calls"):
+        copy_runtime(Path())
 
 
 def test_a_new_copy_replaces_an_old_one_and_nothing_else(tmp_path: Path) -> None:

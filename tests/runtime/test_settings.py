@@ -256,7 +256,7 @@ SUBJECTS: Mapping[str, Subject] = {
             "max_connections": optional(COUNT),
         },
     ),
-    "copy_runtime": Subject(runtime.copy_runtime, {"target": TEXT}),
+    "copy_runtime": Subject(runtime.copy_runtime, {"target": but(NOTHING_FITS, text=ValueError)}),
     "Vendor": Subject(testing.Vendor, {"port": COUNT_FROM_0, "wall": INSTANCE}),
     "Vendor.on": Subject(
         lambda path="/", behaviours=(): testing.Vendor().on(path, behaviours or testing.stall()),

@@ -88,6 +88,22 @@ def test_the_code_in_the_text_builds_the_policy() -> None:
         (Rate(60, per=60), {"deadline": 1}, "a deadline of 1 s leaves a call"),
         (Rate(60, per=60), {"deadline": 9, "call_timeout": 10}, "Lower the call timeout, or raise the deadline"),
         (Rate(600, per=60), {"max_concurrency": 10}, "Raise max_concurrency to 20 or more"),
+        (
+            Rate(60, per=60),
+            {"latency": 86_401},
+            "latency=86401 s is longer than a day, .* give seconds, not milliseconds",
+        ),
+        (Rate(60, per=60), {"queue_timeout": 1e9}, r"queue_timeout=1e\+09 s is longer than a day"),
+        (
+            Rate(1e9, per=60),
+            {},
+            "more than 1,000,000 a second, and no vendor allows that: give the calls and the seconds",
+        ),
+        (
+            Rate(10_000, per=1),
+            {"call_timeout": 60},
+            "600000 slots .* 65,535 ports towards a vendor: run more pods, or lower",
+        ),
         (Rate(600, per=60), {"max_connections": 10}, "10 slots carry 5 calls .* Raise max_connections to 20 or more"),
         (
             Rate(600, per=60),
@@ -99,6 +115,12 @@ def test_the_code_in_the_text_builds_the_policy() -> None:
 def test_sets_that_cannot_work_are_refused_with_a_way_out(quota: Rate, settings: dict[str, Any], teaches: str) -> None:
     with pytest.raises(ImpossibleSizing, match=teaches):
         size(quota, **{"latency": 2, **settings})
+
+
+def test_what_is_large_and_possible_is_not_refused() -> None:
+    assert size(Rate(1_000_000, per=1), latency=0.01).max_concurrency == 20_000
+    assert size(Rate(1, per=86_400), latency=86_400, call_timeout=86_400).max_concurrency == 1
+    assert size(Rate(10_000, per=1), latency=2, call_timeout=60, pods=10).max_concurrency == 60_000
 
 
 def test_what_nobody_gave_adapts_to_what_is_given() -> None:

@@ -21,6 +21,8 @@ def test_sizes_for_a_quota(capsys: pytest.CaptureFixture[str]) -> None:
     [
         (["--rate", "x", "--latency", "2"], "calls/seconds"),
         (["--rate", "60/60", "--latency", "2", "--call-timeout", "1"], "cuts off good calls"),
+        (["--rate", "60/60", "--latency", "90000"], "longer than a day"),
+        (["--rate", "9000000/1", "--latency", "2"], "more than 1,000,000 a second"),
     ],
 )
 def test_sizes_that_cannot_work(options: list[str], reason: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -36,3 +38,12 @@ def test_a_copy_of_the_runtime_replaces_only_a_copy(tmp_path: Path, capsys: pyte
     (tmp_path / "notes.txt").write_text("mine")
     assert run(["vendor", str(tmp_path)]) == 2
     assert "nothing was written" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("name", "cure"), [("my-dir", "my_dir"), ("1x", "_1x"), ("class", "class_")])
+def test_a_folder_that_cannot_be_imported_is_refused_with_one_that_can(
+    name: str, cure: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["vendor", str(tmp_path / name)]) == 2
+    assert f"give one such as {cure}" in capsys.readouterr().err
+    assert not (tmp_path / name).exists()
