@@ -11,7 +11,7 @@ import ast
 import re
 
 from safecall_lint.semantics.model import Function
-from safecall_lint.semantics.rounds import entered, plain, within
+from safecall_lint.semantics.rounds import entered, plain, tail_name, within
 from safecall_lint.semantics.scan import CallSite, dotted
 
 _HERE = re.compile(
@@ -36,7 +36,7 @@ def outward(block: ast.Try, function: Function) -> list[CallSite]:
     """The calls in the body of a `try` that may leave this process, in source order; in a coroutine something waits
     for each of them."""
     inside = [site for site in function.scan.calls if within(site, block, "body")]
-    if any(_last(site) in _STARTING or dotted(site.node.func).startswith("subprocess.") for site in inside):
+    if any(tail_name(site.node) in _STARTING or dotted(site.node.func).startswith("subprocess.") for site in inside):
         return []
     return [site for site in inside if not plain(site) and not _here(site) and (not function.is_async or _waits(site))]
 
@@ -58,7 +58,7 @@ def picks(function: Function) -> bool:
 
 def _here(site: CallSite) -> bool:
     """Whether a call stays on this machine, by its words."""
-    *owners, last = dotted(site.node.func).lower().split(".")
+    owners, last = dotted(site.node.func).lower().split(".")[:-1], tail_name(site.node).lower()
     return last in _QUICK or bool(_READING.match(last)) or any(_HERE.match(word) for word in owners)
 
 
@@ -67,8 +67,3 @@ def _waits(site: CallSite) -> bool:
     frame = site.frame
     read = frame is not None and isinstance(frame.node, ast.AsyncFor) and frame.section == "items"
     return site.awaited or entered(site) or read or (site.outer is not None and _waits(site.outer))
-
-
-def _last(site: CallSite) -> str:
-    func = site.node.func
-    return func.attr if isinstance(func, ast.Attribute) else getattr(func, "id", "")

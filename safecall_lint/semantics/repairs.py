@@ -110,7 +110,7 @@ def _is_kept(value: ast.expr) -> bool:
 def _is_count(value: ast.expr) -> bool:
     """Whether a value is a number, or is made of one: a counter, the length of a pause."""
     parts = (value.left, value.right) if isinstance(value, ast.BinOp) else (value,)
-    return any(isinstance(part, ast.Constant) and not isinstance(part.value, str) for part in parts)
+    return any(isinstance(part, ast.Constant) and isinstance(part.value, int | float) for part in parts)
 
 
 def _is_text(value: ast.expr) -> bool:
