@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from ._setting import Check, Number, UnstatedCount, count, is_stated, verify
+from ._setting import Check, UnstatedCount, count, is_stated, number, verify
 
 _SMOOTHING = 0.5
 _HEADROOM = 4
@@ -19,7 +19,7 @@ _CHECKS: Mapping[str, Check] = {
     "minimum": count(1, "slots can run out for ever"),
     "maximum": count(1, "no call is ever sent"),
     "initial": count(1, "no call is ever sent"),
-    "tolerance": Number(least=1, so="even the best time is too slow", give="a factor from 1, such as 1.5"),
+    "tolerance": number(least=1, so="even the best time is too slow", give="a factor from 1, such as 1.5"),
 }
 
 

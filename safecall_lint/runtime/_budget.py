@@ -6,13 +6,13 @@ import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from ._setting import Check, Number, seconds, share, verify
+from ._setting import Check, number, seconds, share, verify
 from ._window import Window
 
 _CALLS, _RETRIES = range(2)
 _CHECKS: Mapping[str, Check] = {
     "ratio": share("it bounds nothing", of_none=True),
-    "minimum_per_second": Number(least=0, so="it bounds nothing", give="retries a second from 0, such as 1"),
+    "minimum_per_second": number(least=0, so="it bounds nothing", give="retries a second from 0, such as 1"),
     "window": seconds("10", "the window has no beginning or no end"),
 }
 

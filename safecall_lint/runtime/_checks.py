@@ -12,15 +12,15 @@ from ._rate import Rate
 from ._retry import Retry
 from ._setting import (
     Check,
-    Kind,
-    Methods,
-    Number,
     Unstated,
     count,
     each,
     flag,
     function,
+    having,
+    instance,
     is_stated,
+    number,
     optional,
     refusal,
     seconds,
@@ -36,8 +36,8 @@ if TYPE_CHECKING:
 CALL_TIMEOUT, QUEUE_TIMEOUT, DEADLINE = Unstated(30.0), Unstated(5.0), Unstated(60.0)
 
 _NO_RATE = "nothing says how many calls may pass in which time"
-_RATES = each(Kind(Rate, _NO_RATE, "a Rate, such as Rate(60, per=60)"))
-_LIMITER = Methods(("acquire",), _NO_RATE, "a Rate, such as Rate(60, per=60)")
+_RATES = each(instance(Rate, _NO_RATE, "a Rate, such as Rate(60, per=60)"))
+_LIMITER = having(("acquire",), _NO_RATE, "a Rate, such as Rate(60, per=60)")
 
 
 def _rate(owner: str, name: str, value: Any) -> None:
@@ -58,18 +58,22 @@ _CHECKS: Mapping[str, Check] = {
     "rate": optional(_rate),
     "call_timeout": seconds("30"),
     "deadline": seconds("60"),
-    "retry": Kind(Retry, "nothing says what is repeated", "Retry(attempts=3), or Retry(attempts=1) for none"),
+    "retry": instance(Retry, "nothing says what is repeated", "Retry(attempts=3), or Retry(attempts=1) for none"),
     "breaker": optional(
-        Kind(CircuitBreaker, "nothing says when to stop calling", "CircuitBreaker(), or None for no circuit breaker")
+        instance(
+            CircuitBreaker, "nothing says when to stop calling", "CircuitBreaker(), or None for no circuit breaker"
+        )
     ),
-    "stream_limits": Kind(StreamLimits, "no stream ends in time", "a StreamLimits, such as StreamLimits(total=600)"),
+    "stream_limits": instance(
+        StreamLimits, "no stream ends in time", "a StreamLimits, such as StreamLimits(total=600)"
+    ),
     "events": optional(function("nobody is told what happens", "a function of one event, such as LogEvents()")),
-    "clock": Methods(("time", "wall", "random", "sleep"), "no time can be read", "a Clock, such as LoopClock()"),
+    "clock": having(("time", "wall", "random", "sleep"), "no time can be read", "a Clock, such as LoopClock()"),
 }
 
 
-_PRIORITY = Kind(Priority, "the queue has no place for it", "Priority.HIGH, Priority.NORMAL or Priority.LOW")
-_TOKENS = Number(least=0, so="no quota can be charged", give="how many tokens each attempt takes, from 0")
+_PRIORITY = instance(Priority, "the queue has no place for it", "Priority.HIGH, Priority.NORMAL or Priority.LOW")
+_TOKENS = number(least=0, so="no quota can be charged", give="how many tokens each attempt takes, from 0")
 _WEIGHT = count(1, "the call takes no slot")
 
 

@@ -7,7 +7,7 @@ import random
 import time
 from typing import Protocol
 
-from ._setting import Kind, optional
+from ._setting import instance, optional
 
 
 class Clock(Protocol):
@@ -34,7 +34,7 @@ class Clock(Protocol):
         ...
 
 
-_CHANCE = optional(Kind(random.Random, "there is no jitter", "random.Random(seed), or None"))
+_CHANCE = optional(instance(random.Random, "there is no jitter", "random.Random(seed), or None"))
 
 
 class LoopClock:

@@ -9,9 +9,9 @@ import shutil
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 
-from ._setting import Kind
+from ._setting import instance
 
-_TARGET = Kind((str, os.PathLike), "there is no folder to write to", "a Path")
+_TARGET = instance((str, os.PathLike), "there is no folder to write to", "a Path")
 _HERE = Path(__file__).parent
 _MARKS = ("LICENSE", "__init__.py", "_admission.py", "_execution.py", "_policy.py", "testing")
 

@@ -9,14 +9,14 @@ from contextvars import ContextVar
 from typing import TYPE_CHECKING
 
 from ._errors import DeadlineExceeded
-from ._setting import Number
+from ._setting import number
 
 if TYPE_CHECKING:
     from contextlib import _AsyncGeneratorContextManager
 
 NEVER = float("inf")
 
-_SECONDS = Number(least=-NEVER, most=NEVER, so="it never comes and bounds nothing", give="a number of seconds")
+_SECONDS = number(least=-NEVER, most=NEVER, so="it never comes and bounds nothing", give="a number of seconds")
 
 current: ContextVar[float] = ContextVar("safecall_deadline", default=NEVER)
 """The loop time at which the work of this context ends."""

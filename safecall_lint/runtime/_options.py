@@ -8,13 +8,13 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from ._gate import Priority
-from ._setting import Number
+from ._setting import number
 
 if TYPE_CHECKING:
     from ._slot import Slot
 
 
-USED = Number(least=0, so="the quota would be charged nonsense", give="the tokens that were used, from 0")
+USED = number(least=0, so="the quota would be charged nonsense", give="the tokens that were used, from 0")
 
 
 @dataclass(slots=True, eq=False)

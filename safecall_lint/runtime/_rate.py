@@ -6,14 +6,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from ._allowance import Counted
-from ._setting import Check, Number, choice, flag, optional, seconds, verify
+from ._setting import Check, choice, flag, number, optional, seconds, verify
 
 _CHECKS: Mapping[str, Check] = {
-    "limit": Number(
+    "limit": number(
         least=0, beyond=True, so="nothing ever passes", give="the vendor's quota for one window, such as 60"
     ),
     "per": seconds("60", "the window has no beginning or no end"),
-    "burst": optional(Number(least=1, so="no whole call starts at once", give="a number from 1, or leave it out")),
+    "burst": optional(number(least=1, so="no whole call starts at once", give="a number from 1, or leave it out")),
     "counts": choice(Counted, "nothing is counted"),
     "heeds_vendor": flag,
 }

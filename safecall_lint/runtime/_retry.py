@@ -10,7 +10,7 @@ from . import _failure
 from ._budget import RetryBudget
 from ._failure import Failure
 from ._headers import retry_after
-from ._setting import Check, Kind, choice, count, flag, function, optional, pause, refusal, verify
+from ._setting import Check, choice, count, flag, function, instance, optional, pause, refusal, verify
 
 Predicate: TypeAlias = Callable[[Exception], bool]
 On: TypeAlias = type[Exception] | Predicate | tuple[type[Exception] | Predicate, ...]
@@ -50,7 +50,7 @@ _CHECKS: Mapping[str, Check] = {
     "pause_all": flag,
     "adaptive": flag,
     "budget": optional(
-        Kind(RetryBudget, "nothing bounds the retries", "RetryBudget(ratio=0.2), or None for no bound but attempts")
+        instance(RetryBudget, "nothing bounds the retries", "RetryBudget(ratio=0.2), or None for no bound but attempts")
     ),
 }
 

@@ -8,9 +8,9 @@ here, and neither NaN nor infinity is one to count with.
 from __future__ import annotations
 
 import inspect
+import math
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any, TypeAlias, get_args
 
 Check: TypeAlias = Callable[[str, str, Any], None]
@@ -46,8 +46,9 @@ def refusal(kind: type[Exception], owner: str, name: str, value: object, text: s
     return kind(f"{owner}: {name}={shown} {text}")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Number:
+def number(
+    *, so: str, give: str, least: float = -_LARGEST, beyond: bool = False, most: float = _LARGEST, whole: bool = False
+) -> Check:
     """Finite numbers within bounds.
 
     Args:
@@ -58,96 +59,67 @@ class Number:
         most: the largest number.
         whole: no fractions.
     """
+    kinds = int if whole else (int, float)
+    excluded = least if beyond else math.nan
+    bounds = ["finite"] if most == _LARGEST and not whole else []
+    if least > -_LARGEST:
+        bounds.append(f"{'above' if beyond else 'at least'} {least:g}")
+    if most < _LARGEST:
+        bounds.append(f"at most {most:g}")
+    fact = f"is not {' and '.join(bounds) or 'a number'}, so {so}: give {give}"
 
-    so: str
-    give: str
-    least: float = -_LARGEST
-    beyond: bool = False
-    most: float = _LARGEST
-    whole: bool = False
-
-    def __call__(self, owner: str, name: str, value: Any) -> None:
-        kind = type(value)
-        if kind is not int and (self.whole or kind is not float):
-            self._check_type(owner, name, value)
-        if not self.least <= value <= self.most or (self.beyond and value == self.least):
-            raise refusal(ValueError, owner, name, value, f"is not {self._bounds()}, so {self.so}: give {self.give}")
-
-    def _check_type(self, owner: str, name: str, value: Any) -> None:
-        """Subclasses of numbers are numbers too."""
-        if isinstance(value, bool) or not isinstance(value, int if self.whole else (int, float)):
-            text = f"is of type {type(value).__name__}, which cannot be counted with: give {self.give}"
+    def check(owner: str, name: str, value: Any) -> None:
+        if not isinstance(value, kinds) or value is True or value is False:
+            text = f"is of type {type(value).__name__}, which cannot be counted with: give {give}"
             raise refusal(TypeError, owner, name, value, text)
+        if not least <= value <= most or value == excluded:
+            raise refusal(ValueError, owner, name, value, fact)
 
-    def _bounds(self) -> str:
-        bounds = ["finite"] if self.most == _LARGEST and not self.whole else []
-        if self.least > -_LARGEST:
-            bounds.append(f"{'above' if self.beyond else 'at least'} {self.least:g}")
-        if self.most < _LARGEST:
-            bounds.append(f"at most {self.most:g}")
-        return " and ".join(bounds) or "a number"
+    return check
 
 
-def seconds(example: str, so: str = "the limit fires at once or never") -> Number:
+def seconds(example: str, so: str = "the limit fires at once or never") -> Check:
     """A time that ends: above 0 and finite."""
-    return Number(least=0, beyond=True, so=so, give=f"a number of seconds above 0, such as {example}")
+    return number(least=0, beyond=True, so=so, give=f"a number of seconds above 0, such as {example}")
 
 
-def pause(example: str, so: str = "the wait has no meaning or no end") -> Number:
+def pause(example: str, so: str = "the wait has no meaning or no end") -> Check:
     """A wait, which may be none."""
-    return Number(least=0, so=so, give=f"a number of seconds from 0, such as {example}")
+    return number(least=0, so=so, give=f"a number of seconds from 0, such as {example}")
 
 
-def count(least: int, so: str) -> Number:
+def count(least: int, so: str) -> Check:
     """How many of something there are."""
-    return Number(least=least, whole=True, so=so, give=f"a whole number from {least}")
+    return number(least=least, whole=True, so=so, give=f"a whole number from {least}")
 
 
-def share(so: str, *, of_none: bool = False) -> Number:
+def share(so: str, *, of_none: bool = False) -> Check:
     """A part of a whole: up to 1, and above 0 unless it may be a share `of_none`."""
     give = "a share, such as 0.5 for 50 %"
-    return Number(least=0, beyond=not of_none, most=1, so=so, give=give)
+    return number(least=0, beyond=not of_none, most=1, so=so, give=give)
 
 
-@dataclass(frozen=True, slots=True)
-class Kind:
-    """Instances of certain classes.
+def instance(kinds: type | tuple[type, ...], so: str, give: str) -> Check:
+    """Instances of certain classes."""
 
-    Args:
-        kinds: the classes.
-        so: the consequence of another object.
-        give: what to give instead.
-    """
-
-    kinds: type | tuple[type, ...]
-    so: str
-    give: str
-
-    def __call__(self, owner: str, name: str, value: Any) -> None:
-        if not isinstance(value, self.kinds):
-            text = f"is of type {type(value).__name__}, so {self.so}: give {self.give}"
+    def check(owner: str, name: str, value: Any) -> None:
+        if not isinstance(value, kinds):
+            text = f"is of type {type(value).__name__}, so {so}: give {give}"
             raise refusal(TypeError, owner, name, value, text)
 
+    return check
 
-@dataclass(frozen=True, slots=True)
-class Methods:
-    """Objects, not classes, that have certain methods.
 
-    Args:
-        names: the methods.
-        so: the consequence of an object without them.
-        give: what to give instead.
-    """
+def having(methods: tuple[str, ...], so: str, give: str) -> Check:
+    """Objects, not classes, that have certain methods."""
 
-    names: tuple[str, ...]
-    so: str
-    give: str
-
-    def __call__(self, owner: str, name: str, value: Any) -> None:
-        missing = [method for method in self.names if not callable(getattr(value, method, None))]
+    def check(owner: str, name: str, value: Any) -> None:
+        missing = [method for method in methods if not callable(getattr(value, method, None))]
         if missing or isinstance(value, type):
             fact = "is a class and not an instance" if isinstance(value, type) else f"has no {missing[0]}()"
-            raise refusal(TypeError, owner, name, value, f"{fact}, so {self.so}: give {self.give}")
+            raise refusal(TypeError, owner, name, value, f"{fact}, so {so}: give {give}")
+
+    return check
 
 
 def flag(owner: str, name: str, value: object) -> None:
@@ -210,8 +182,8 @@ def each(check: Check) -> Check:
     """A tuple or list of what `check` lets through."""
 
     def check_all(owner: str, name: str, values: Any) -> None:
-        for number, value in enumerate(values):
-            check(owner, f"{name}[{number}]", value)
+        for place, value in enumerate(values):
+            check(owner, f"{name}[{place}]", value)
 
     return check_all
 

@@ -12,13 +12,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from ._rate import Rate
-from ._setting import Check, Kind, count, optional, seconds
+from ._setting import Check, count, instance, optional, seconds
 
 _USUAL_QUEUE_TIMEOUT = 5.0
 _ATTEMPTS_IN_A_DEADLINE = 2
 _INTERVALS_IN_A_QUEUE = 1.5
 _ROUNDING = 1e-9
-_QUOTA = Kind(Rate, "nothing says how many calls may pass in which time", "a Rate, such as Rate(60, per=60)")
+_QUOTA = instance(Rate, "nothing says how many calls may pass in which time", "a Rate, such as Rate(60, per=60)")
 _TIME = optional(seconds("30"))
 _CHECKS: Mapping[str, Check] = {
     "latency": seconds("2", "no call takes so long"),

@@ -13,13 +13,13 @@ from ._events import Event, Released
 from ._failure import Failure
 from ._headers import quota_left
 from ._options import USED
-from ._setting import Kind
+from ._setting import instance
 
 if TYPE_CHECKING:
     from ._gate import Gate, Pass
 
 _TOO_MANY = 429
-_HEADERS = Kind(Mapping, "it holds no headers", "a mapping of names to texts, such as response.headers")
+_HEADERS = instance(Mapping, "it holds no headers", "a mapping of names to texts, such as response.headers")
 
 
 class Slot:

@@ -9,15 +9,15 @@ from typing import Generic, TypeVar
 
 from . import _failure
 from ._policy import CallPolicy
-from ._setting import Kind, called_later, count, each
+from ._setting import called_later, count, each, instance
 from ._shield import shielded
 from ._stream import Stream, StreamContext
 
 T = TypeVar("T")
 
-_STREAM = Kind(StreamContext, "no slot is held for it", "what policy.stream() returns")
+_STREAM = instance(StreamContext, "no slot is held for it", "what policy.stream() returns")
 _STREAMS = each(_STREAM)
-_POLICY = Kind(CallPolicy, "nothing opens the stream", "a CallPolicy")
+_POLICY = instance(CallPolicy, "nothing opens the stream", "a CallPolicy")
 _BUFFER = count(1, "no chunk has a place to wait")
 _BREAKS = count(0, "not even the first connection is made")
 

@@ -7,11 +7,11 @@ from contextlib import contextmanager
 from typing import TypeAlias
 
 from ._errors import CallRejected, CallTimeout, DeadlineExceeded, StreamTimeout
-from ._setting import Kind, optional
+from ._setting import instance, optional
 
 PolicyError: TypeAlias = CallRejected | CallTimeout | DeadlineExceeded | StreamTimeout
 
-_ERROR = optional(Kind(BaseException, "nothing can stand behind it", "the exception that was caught"))
+_ERROR = optional(instance(BaseException, "nothing can stand behind it", "the exception that was caught"))
 
 
 def policy_error(error: BaseException | None) -> PolicyError | None:

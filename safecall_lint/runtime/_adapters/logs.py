@@ -5,10 +5,10 @@ from __future__ import annotations
 import logging
 
 from .._events import Event
-from .._setting import Methods, optional
+from .._setting import having, optional
 from . import _records
 
-_LOGGER = optional(Methods(("isEnabledFor", "log"), "nothing is logged", "a logging.Logger, or None for our own"))
+_LOGGER = optional(having(("isEnabledFor", "log"), "nothing is logged", "a logging.Logger, or None for our own"))
 
 
 class LogEvents:

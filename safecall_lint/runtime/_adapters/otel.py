@@ -8,12 +8,12 @@ from opentelemetry import metrics, trace
 from opentelemetry.metrics import Meter
 
 from .._events import Event
-from .._setting import Methods, optional
+from .._setting import having, optional
 from . import _records
 from ._metrics import METRICS, SECONDS, Metric, readings
 
 _MAKES = ("create_counter", "create_gauge", "create_histogram")
-_METER = optional(Methods(_MAKES, "no metric can be made", "a Meter, or None for that of the global provider"))
+_METER = optional(having(_MAKES, "no metric can be made", "a Meter, or None for that of the global provider"))
 
 _Write = Callable[[float, dict[str, str]], None]
 

@@ -7,10 +7,10 @@ from collections.abc import Callable
 from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, Histogram
 
 from .._events import Event
-from .._setting import Kind
+from .._setting import instance
 from ._metrics import METRICS, SECONDS, Metric, readings
 
-_REGISTRY = Kind(CollectorRegistry, "no metric can be registered", "a CollectorRegistry, or leave it out")
+_REGISTRY = instance(CollectorRegistry, "no metric can be registered", "a CollectorRegistry, or leave it out")
 
 
 class PrometheusEvents:

@@ -7,10 +7,10 @@ from typing import Any
 import structlog
 
 from .._events import Event
-from .._setting import Methods, optional
+from .._setting import having, optional
 from . import _records
 
-_LOGGER = optional(Methods(("log",), "nothing is logged", "a structlog logger, or None for our own"))
+_LOGGER = optional(having(("log",), "nothing is logged", "a structlog logger, or None for our own"))
 
 
 class StructlogEvents:

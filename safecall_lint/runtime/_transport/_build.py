@@ -9,7 +9,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from .._checks import most
-from .._setting import Kind, refusal
+from .._setting import instance, refusal
 from ._core import Core, RequestSettings
 
 if TYPE_CHECKING:
@@ -129,7 +129,7 @@ class Builder:
         policy = self._policy
         slots = most(policy.max_concurrency) + (policy.max_streams or 0)
         chosen = {"limits": self._http.Limits(max_connections=slots), **settings}
-        Kind(self._http.Limits, "nothing says how many connections there may be", f"{self._library}.Limits(...)")(
+        instance(self._http.Limits, "nothing says how many connections there may be", f"{self._library}.Limits(...)")(
             policy.name, "limits", chosen["limits"]
         )
         connections = chosen["limits"].max_connections

@@ -8,12 +8,26 @@ from dataclasses import dataclass, field
 from email.utils import formatdate
 from typing import Any, TypeAlias
 
-from .._setting import Check, Kind, Number, count, each, flag, function, optional, pause, refusal, text, unless, verify
+from .._setting import (
+    Check,
+    count,
+    each,
+    flag,
+    function,
+    instance,
+    number,
+    optional,
+    pause,
+    refusal,
+    text,
+    unless,
+    verify,
+)
 from ._traffic import Received
 
 _PAUSE = pause("0.5")
-_NAMES = each(Kind(str, "no header holds it", "texts"))
-_MAPPING = Kind(Mapping, "it holds no headers", "a mapping of names to texts")
+_NAMES = each(instance(str, "no header holds it", "texts"))
+_MAPPING = instance(Mapping, "it holds no headers", "a mapping of names to texts")
 
 
 def _headers(owner: str, name: str, value: Any) -> None:
@@ -27,7 +41,7 @@ def _line(owner: str, name: str, value: Any) -> None:
         raise refusal(ValueError, owner, name, value, "has a line break, so it ends too early: give one line")
 
 
-_STATUS = Number(
+_STATUS = number(
     least=200, most=599, whole=True, so="no HTTP answer has it", give="a status from 200 to 599, such as 429"
 )
 _AFTER = optional(count(0, "no stream breaks there"))
@@ -45,10 +59,10 @@ _CHECKS: Mapping[str, Check] = {
     "reset": flag,
     "retry_after": optional(unless(str, pause("2"))),
     "ms": optional(pause("250")),
-    "at": optional(Number(so="no calendar has that date", give="seconds since the epoch, such as time.time() + 2")),
+    "at": optional(number(so="no calendar has that date", give="seconds since the epoch, such as time.time() + 2")),
 }
-_PIECES = each(Kind((str, bytes), "it cannot be sent", "str or bytes"))
-_PIECEWISE = Kind(Iterable, "it has no pieces", "a list of str or bytes")
+_PIECES = each(instance((str, bytes), "it cannot be sent", "str or bytes"))
+_PIECEWISE = instance(Iterable, "it has no pieces", "a list of str or bytes")
 
 
 def check(owner: str, **given: object) -> None:
@@ -98,7 +112,7 @@ class Data:
     payload: bytes
 
     def __post_init__(self) -> None:
-        Kind(bytes, "it cannot be sent", "bytes, such as text.encode()")("Data", "payload", self.payload)
+        instance(bytes, "it cannot be sent", "bytes, such as text.encode()")("Data", "payload", self.payload)
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,7 +240,9 @@ def rate_limited(
     return reply(429, {"type": "error", "error": error}, fields, latency=latency)
 
 
-_STEPS = each(Kind((Wait, Head, Data, End, Silence, Cut), "it is no step of an answer", "steps, such as reply(200)"))
+_STEPS = each(
+    instance((Wait, Head, Data, End, Silence, Cut), "it is no step of an answer", "steps, such as reply(200)")
+)
 _FUNCTION = function("it is no behaviour", "steps, such as reply(200), or a function of the request")
 
 
@@ -236,8 +252,8 @@ def check_behaviours(owner: str, behaviours: Sequence[Any]) -> None:
     Raises:
         TypeError: a behaviour is neither.
     """
-    for number, behaviour in enumerate(behaviours):
-        name = f"behaviours[{number}]"
+    for place, behaviour in enumerate(behaviours):
+        name = f"behaviours[{place}]"
         if isinstance(behaviour, (list, tuple)):
             _STEPS(owner, name, behaviour)
         elif isinstance(behaviour, (str, bytes, Mapping)) or not isinstance(behaviour, Iterable):

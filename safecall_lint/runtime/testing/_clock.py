@@ -5,12 +5,12 @@ from __future__ import annotations
 import random
 
 from .._clock import LoopClock
-from .._setting import Number
+from .._setting import number
 
 NEW_YEAR_2026 = 1_767_225_600.0
 
-WALL = Number(so="no calendar has that date", give="seconds since the epoch, such as time.time()")
-SEED = Number(whole=True, so="chance does not repeat itself", give="a whole number")
+WALL = number(so="no calendar has that date", give="seconds since the epoch, such as time.time()")
+SEED = number(whole=True, so="chance does not repeat itself", give="a whole number")
 
 
 class VirtualClock(LoopClock):

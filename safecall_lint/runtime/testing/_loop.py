@@ -11,7 +11,7 @@ from typing import Any, ParamSpec, TypeVar, TypeVarTuple, Unpack
 
 import anyio.to_thread
 
-from .._setting import Number, coroutine_function, pause, refusal, seconds
+from .._setting import coroutine_function, number, pause, refusal, seconds
 
 _T = TypeVar("_T")
 _Ts = TypeVarTuple("_Ts")
@@ -19,7 +19,7 @@ _P = ParamSpec("_P")
 
 _NANOSECONDS = 9
 _ONLY_THE_WAKE_UP_PIPE = 1
-_START = Number(so="no time can follow", give="seconds, such as 0")
+_START = number(so="no time can follow", give="seconds, such as 0")
 _SETTLE = pause("0.005")
 _PATIENCE = seconds("10", "a test that stands still ends at once or never")
 

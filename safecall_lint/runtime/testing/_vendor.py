@@ -13,14 +13,14 @@ from types import TracebackType
 from typing import Self
 from weakref import WeakSet
 
-from .._setting import Number, function, share, text
+from .._setting import function, number, share, text
 from ._behaviour import Behaviour, Step, check_behaviours, reply
 from ._clock import SEED
 from ._connection import Connection
 from ._traffic import Received, Traffic
 
 LAST_PORT = 65535
-_PORT = Number(least=0, most=LAST_PORT, whole=True, so="nothing can listen there", give="a port, or 0 for a free one")
+_PORT = number(least=0, most=LAST_PORT, whole=True, so="nothing can listen there", give="a port, or 0 for a free one")
 _WALL = function("no answer has a date", "a function without arguments, such as VirtualClock().wall")
 _SHARE = share("no request or every request meets it", of_none=True)
 
