@@ -26,6 +26,7 @@ def page(
     scaled: Sequence[tuple[int, float, float]],
     jobs: Sequence[tuple[int, _Cost]],
     exponent: float,
+    stages: str,
 ) -> str:
     """All tables as Markdown."""
     lines = [f"Python {platform.python_version()}, {os.cpu_count()} cores.", ""]
@@ -43,6 +44,7 @@ def page(
             "",
             "![CPU seconds over MB](speed.svg)",
         ]
+    lines += ["", "Where the CPU time of a cold run goes (prefect, one process):", "", *stages.splitlines()]
     return "\n".join(lines) + "\n"
 
 
