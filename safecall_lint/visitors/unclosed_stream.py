@@ -73,7 +73,8 @@ class UnclosedStream(Visitor):
                 self._report(call, "not read to its end, not closed", None, strict=True)
             return
         label = "closed only where nothing fails" if closed else "not closed when the code below stops early"
-        self._report(call, label, self._closing(node, name, vendor), strict=closed)
+        fix = None if any(map(_handed_on, found)) else self._closing(node, name, vendor)
+        self._report(call, label, fix, strict=closed)
 
     def _report(self, call: cst.Call, label: str, fix: Rewrite | None, strict: bool = False) -> None:
         self.report(
@@ -130,6 +131,14 @@ def _left_early(use: Use) -> bool:
     """Whether a loop over the stream has a `break` or `return`."""
     loop = next((node for node in use.around if isinstance(node, ast.For | ast.AsyncFor)), None)
     return use.how == "iterate" and loop is not None and leaves_loop(loop.body)
+
+
+def _handed_on(use: Use) -> bool:
+    """Whether the body's pieces go to somebody who reads them later, so that only he can close."""
+    call = use.around[1] if len(use.around) > 2 else None
+    reader = use.around[2] if isinstance(call, ast.Call) else use.around[0]
+    looped = isinstance(reader, ast.For | ast.AsyncFor | ast.comprehension)
+    return use.how == "iterate" and not looped
 
 
 def _drained(found: list[Use]) -> bool:

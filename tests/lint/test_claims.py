@@ -183,3 +183,20 @@ def headers(fresh: bool) -> dict:
 async def answer(fresh: bool) -> dict:
     return headers(fresh)
 """
+
+
+_RELAYED = """\
+import httpx
+from starlette.responses import StreamingResponse
+
+
+async def relayed(client: httpx.AsyncClient, url: str) -> StreamingResponse:
+    reply = await client.send(client.build_request("GET", url), stream=True)
+    return StreamingResponse(reply.aiter_raw())
+"""
+
+
+def test_a_body_that_somebody_else_reads_later_is_not_closed_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert only("unclosed-stream", _RELAYED, tmp_path, monkeypatch).fix is None
