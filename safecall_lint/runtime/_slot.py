@@ -127,7 +127,8 @@ class Slot:
                 self._circuit.forget(self._permit)
             now = self._clock.time()
         except BaseException:
-            self._hand_back()
+            self._taken = False
+            self._gate.release(self._pass.weight)
             raise
         self._release(now)
 
@@ -151,10 +152,7 @@ class Slot:
         try:
             self._gate.pace.released(now - self.time)
         finally:
-            self._hand_back()
+            self._taken = False
+            self._gate.release(self._pass.weight)
         if self._emit is not None:
             self._emit(Released(self._name, now - self.time, self._gate.in_use))
-
-    def _hand_back(self) -> None:
-        self._taken = False
-        self._gate.release(self._pass.weight)
