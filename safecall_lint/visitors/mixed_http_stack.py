@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 
 import libcst as cst
 
 from safecall_lint.finding import Safety
 from safecall_lint.knowledge import Fact, knowledge
+from safecall_lint.semantics import Semantics
 from safecall_lint.semantics.calls import is_request
-from safecall_lint.semantics.model import Function
+from safecall_lint.semantics.model import Function, Scope
 from safecall_lint.semantics.scan import CallSite
 from safecall_lint.semantics.values import ClassValue, Instance, Member, Object, Symbol, Value
 from safecall_lint.visiting.rewriting import keyword, spelled
@@ -34,6 +36,10 @@ class MixedHttpStack(Visitor):
         frozenset({"client", "timeout-config", ".__init__", *_CAUGHT}),
         frozenset({"client", "vendor", "first-party", ".__init__"}),
     )
+
+    @classmethod
+    def worth(cls, semantics: Semantics, scopes: Sequence[Scope]) -> bool:
+        return not scopes or any(scope.scan.tries or _hands_over(scope) for scope in scopes)
 
     def visit_Call(self, node: cst.Call) -> None:
         call = self.context.call(node)
@@ -187,6 +193,18 @@ class MixedHttpStack(Visitor):
             imports=written[1],
             risk="the handler begins to run",
         )
+
+
+@cache
+def _keywords() -> frozenset[str]:
+    """The arguments by which clients take objects of an HTTP stack."""
+    taking = [fact for fact in knowledge().facts.values() if fact.accepts]
+    names = {fact.inner_keyword for fact in taking} | {fact.timeout_keyword for fact in taking}
+    return frozenset(names | {fact.overrides_limits for fact in taking} | {fact.call_timeout for fact in taking})
+
+
+def _hands_over(scope: Scope) -> bool:
+    return any(item.arg in _keywords() for site in scope.scan.calls for item in site.node.keywords)
 
 
 def _article(style: str) -> str:

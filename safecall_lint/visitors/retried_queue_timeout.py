@@ -26,7 +26,7 @@ class RetriedQueueTimeout(RetryVisitor):
 
     @classmethod
     def worth(cls, semantics: Semantics, scopes: Sequence[Scope]) -> bool:
-        return any(semantics.retries.may_repeat(scope) for scope in scopes if isinstance(scope, Function))
+        return any(_refused(semantics, scope) for scope in scopes if isinstance(scope, Function))
 
     # -- loops and recursion -------------------------------------------------------------------------------------
 
@@ -160,3 +160,22 @@ class RetriedQueueTimeout(RetryVisitor):
                 risk = "failures of this type are raised at once"
                 return Rewrite(f"do not retry {self._spell(named)}", Safety.UNSAFE, {node: changed}, risk=risk)
         return None
+
+
+def _refused(semantics: Semantics, function: Function) -> bool:
+    """Whether anything in a function may run again after it was refused."""
+    if not semantics.retries.may_repeat(function):
+        return False
+    if function.node.decorator_list and semantics.retries.decorators(function):
+        return True
+    blocks = [item.node for item in function.scan.tries if isinstance(item.node, ast.Try)]
+    return any(
+        semantics.refusals.of_block(block, function)
+        or any(_names_overload(semantics, handler, function) for handler in block.handlers)
+        for block in blocks
+    )
+
+
+def _names_overload(semantics: Semantics, handler: ast.ExceptHandler, function: Function) -> bool:
+    caught = semantics.exceptions.caught(handler.type, function) or ()
+    return any(semantics.exceptions.means(value) == "overload" for value in caught)

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import ast
+from collections.abc import Sequence
 
 import libcst as cst
 
 from safecall_lint.finding import Safety
 from safecall_lint.knowledge import Fact
+from safecall_lint.semantics import Semantics
 from safecall_lint.semantics.calls import has_unpacking, keyword_or_position
+from safecall_lint.semantics.model import Scope
 from safecall_lint.semantics.values import Constant
 from safecall_lint.visiting.rewriting import keyword, with_keyword, without_argument
 from safecall_lint.visiting.visitor import Rewrite, Visitor
@@ -18,6 +21,11 @@ _CONFIGS = ("limits-config", "connector")
 
 class UnboundedLimits(Visitor):
     needs = (frozenset({"limits-config", "connector", "client"}),)
+
+    @classmethod
+    def worth(cls, semantics: Semantics, scopes: Sequence[Scope]) -> bool:
+        sites = ((site.node, scope) for scope in scopes for site in scope.scan.calls)
+        return not scopes or any(_limits(semantics.calls.symbol(call, scope), call) for call, scope in sites)
 
     def visit_Call(self, node: cst.Call) -> None:
         call = self.context.call(node)
@@ -99,3 +107,10 @@ class UnboundedLimits(Visitor):
 
 def _code(arg: cst.Arg | None) -> str:
     return cst.Module([]).code_for_node(arg.with_changes(comma=cst.MaybeSentinel.DEFAULT)) if arg else ""
+
+
+def _limits(fact: Fact | None, call: ast.Call) -> bool:
+    """Whether a call makes limits, or a client that is given them."""
+    if fact is None or fact.kind in _CONFIGS:
+        return fact is not None
+    return any(item.arg == fact.limits_keyword for item in call.keywords)
