@@ -6,15 +6,18 @@ import ast
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from safecall_lint.semantics.calls import Calls
-from safecall_lint.semantics.deadlines import Deadline, Deadlines
-from safecall_lint.semantics.evaluate import Evaluator
 from safecall_lint.semantics.model import Function, Scope, enclosing
-from safecall_lint.semantics.reach import Reach
 from safecall_lint.semantics.roles import in_loop
 from safecall_lint.semantics.scan import CallSite, Frame
 from safecall_lint.semantics.values import Instance, Object, Site
+
+if TYPE_CHECKING:
+    from safecall_lint.semantics.calls import Calls
+    from safecall_lint.semantics.deadlines import Deadline, Deadlines
+    from safecall_lint.semantics.evaluate import Evaluator
+    from safecall_lint.semantics.reach import Reach
 
 _KINDS = ("gate", "lock", "limiter")
 _WAITING_NAME = re.compile(r"queue|acqui|admission|admit|slot|wait_timeout|lock_timeout|max_wait")

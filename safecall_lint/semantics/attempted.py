@@ -9,10 +9,13 @@ from __future__ import annotations
 
 import ast
 import re
+from typing import TYPE_CHECKING
 
-from safecall_lint.semantics.model import Function
 from safecall_lint.semantics.rounds import entered, plain, tail_name, within
 from safecall_lint.semantics.scan import CallSite, dotted
+
+if TYPE_CHECKING:
+    from safecall_lint.semantics.model import Function
 
 _HERE = re.compile(
     r"^_*(\w+_)?(db|database|sql|sqlite|postgres|mysql|mongo|cursor|page|locator|frame|keyboard|mouse|cdp|driver"

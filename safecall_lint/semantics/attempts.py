@@ -7,19 +7,22 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TYPE_CHECKING
 
-from safecall_lint.knowledge import Fact
 from safecall_lint.semantics.calls import Calls, VendorCall, keyword_or_position
 from safecall_lint.semantics.exceptions import BROAD, Exceptions
 from safecall_lint.semantics.flow import own_nodes, ways_out
-from safecall_lint.semantics.model import Function
 from safecall_lint.semantics.own_retries import tried
 from safecall_lint.semantics.raising import Raising
-from safecall_lint.semantics.reach import Reach
 from safecall_lint.semantics.readiness import Readiness
-from safecall_lint.semantics.retries import Retries, RetryLoop
-from safecall_lint.semantics.scan import CallSite
 from safecall_lint.semantics.values import Site, Symbol, Value
+
+if TYPE_CHECKING:
+    from safecall_lint.knowledge import Fact
+    from safecall_lint.semantics.model import Function
+    from safecall_lint.semantics.reach import Reach
+    from safecall_lint.semantics.retries import Retries, RetryLoop
+    from safecall_lint.semantics.scan import CallSite
 
 _LEAVING = frozenset({"raise", "return", "value", "break", "continue"})
 _TRANSIENT = frozenset({"timeout", "transport", "status", "overload"})

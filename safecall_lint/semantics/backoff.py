@@ -5,10 +5,12 @@ from __future__ import annotations
 import ast
 from contextlib import suppress
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
-from safecall_lint.semantics.calls import Calls
-from safecall_lint.semantics.model import Function
-from safecall_lint.semantics.retries import Loop, RetryLoop
+if TYPE_CHECKING:
+    from safecall_lint.semantics.calls import Calls
+    from safecall_lint.semantics.model import Function
+    from safecall_lint.semantics.retries import Loop, RetryLoop
 
 _TURNS = 50
 

@@ -5,12 +5,15 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from safecall_lint.semantics.calls import Calls, is_request
 from safecall_lint.semantics.keywords import asks_for_stream
-from safecall_lint.semantics.model import Function, Scope
-from safecall_lint.semantics.scan import CallSite
 from safecall_lint.semantics.values import FunctionValue, Instance, Member, Result, Site, Symbol, Value
+
+if TYPE_CHECKING:
+    from safecall_lint.semantics.model import Function, Scope
+    from safecall_lint.semantics.scan import CallSite
 
 _LIMIT = 200
 _HARMLESS = frozenset(

@@ -6,11 +6,14 @@ import ast
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from safecall_lint.semantics.evaluate import Evaluator
-from safecall_lint.semantics.model import Function, Module, Scope
-from safecall_lint.semantics.scan import CallSite
 from safecall_lint.semantics.values import Symbol
+
+if TYPE_CHECKING:
+    from safecall_lint.semantics.evaluate import Evaluator
+    from safecall_lint.semantics.model import Function, Module, Scope
+    from safecall_lint.semantics.scan import CallSite
 
 _MANY = 20
 

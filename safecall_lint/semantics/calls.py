@@ -5,12 +5,15 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from safecall_lint.knowledge import Fact
-from safecall_lint.semantics.evaluate import Evaluator
-from safecall_lint.semantics.model import Scope
 from safecall_lint.semantics.scan import CallSite, dotted
 from safecall_lint.semantics.values import Constant, FunctionValue, Instance, Member, Object, Symbol, Value
+
+if TYPE_CHECKING:
+    from safecall_lint.knowledge import Fact
+    from safecall_lint.semantics.evaluate import Evaluator
+    from safecall_lint.semantics.model import Scope
 
 _SPAWNING_NAMES = frozenset(
     {"create_task", "ensure_future", "start_soon", "add_task", "run_in_executor", "submit", "spawn"}

@@ -6,13 +6,16 @@ import ast
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from safecall_lint.semantics.calls import VendorCall, argument, has_unpacking, keyword_or_position
-from safecall_lint.semantics.evaluate import Evaluator
 from safecall_lint.semantics.keywords import may_pass
-from safecall_lint.semantics.model import Scope
-from safecall_lint.semantics.scan import Block, CallSite, Frame
 from safecall_lint.semantics.values import Constant, Instance, Site
+
+if TYPE_CHECKING:
+    from safecall_lint.semantics.evaluate import Evaluator
+    from safecall_lint.semantics.model import Scope
+    from safecall_lint.semantics.scan import Block, CallSite, Frame
 
 PHASES = ("total", "read", "sock_read", "timeout")
 

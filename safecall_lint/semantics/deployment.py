@@ -11,13 +11,16 @@ import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from safecall_lint.semantics.manifests import JOBS, NAMES, reader_of
 from safecall_lint.semantics.model import Module
-from safecall_lint.semantics.project import Project
 from safecall_lint.semantics.values import Site
 from safecall_lint.source import Source, SourceError
 from safecall_lint.trail import NUL, walk
+
+if TYPE_CHECKING:
+    from safecall_lint.semantics.project import Project
 
 _UNITS = ("pyproject.toml", "setup.py", "setup.cfg", "requirements.txt")
 _SKIPPED = "node_modules|site-packages|venv|__pycache__|tests|test|build|dist"

@@ -6,18 +6,21 @@ import ast
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
-from safecall_lint.semantics.calls import Calls, VendorCall
-from safecall_lint.semantics.deadlines import Deadlines
-from safecall_lint.semantics.entries import Entries
-from safecall_lint.semantics.model import Function
-from safecall_lint.semantics.reach import Reach
-from safecall_lint.semantics.retries import Retries
 from safecall_lint.semantics.roles import in_loop
-from safecall_lint.semantics.scan import CallSite
-from safecall_lint.semantics.streams import Streams
-from safecall_lint.semantics.threads import Threads
-from safecall_lint.semantics.values import Site
+
+if TYPE_CHECKING:
+    from safecall_lint.semantics.calls import Calls, VendorCall
+    from safecall_lint.semantics.deadlines import Deadlines
+    from safecall_lint.semantics.entries import Entries
+    from safecall_lint.semantics.model import Function
+    from safecall_lint.semantics.reach import Reach
+    from safecall_lint.semantics.retries import Retries
+    from safecall_lint.semantics.scan import CallSite
+    from safecall_lint.semantics.streams import Streams
+    from safecall_lint.semantics.threads import Threads
+    from safecall_lint.semantics.values import Site
 
 _LIMIT = 150
 Cost = tuple[float, bool]

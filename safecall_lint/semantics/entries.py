@@ -6,14 +6,16 @@ import ast
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from safecall_lint.semantics.calls import Calls
-from safecall_lint.semantics.deadlines import Deadline, Deadlines
-from safecall_lint.semantics.model import Function, Module, Scope
 from safecall_lint.semantics.roles import ROUTES, Roles
-from safecall_lint.semantics.scan import CallSite, Frame
 from safecall_lint.semantics.values import FunctionValue
+
+if TYPE_CHECKING:
+    from safecall_lint.semantics.calls import Calls
+    from safecall_lint.semantics.deadlines import Deadline, Deadlines
+    from safecall_lint.semantics.model import Function, Module, Scope
+    from safecall_lint.semantics.scan import CallSite, Frame
 
 _VERBS: Final = ROUTES - {"websocket"}
 _REGISTERING: Final = frozenset(

@@ -9,15 +9,13 @@ import os
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from safecall_lint.knowledge import Fact, Knowledge, knowledge
 from safecall_lint.semantics.evaluation import attributes, bindings, calling, expressions, hints
 from safecall_lint.semantics.evaluation.answers import Answers
 from safecall_lint.semantics.evaluation.declared import declared_kind, declared_name
-from safecall_lint.semantics.model import Class, Function, Module, Scope
 from safecall_lint.semantics.project import RUNTIME, Project
-from safecall_lint.semantics.scan import Binding
 from safecall_lint.semantics.shapes import Shapes
 from safecall_lint.semantics.values import (
     ClassValue,
@@ -30,6 +28,10 @@ from safecall_lint.semantics.values import (
     Symbol,
     Value,
 )
+
+if TYPE_CHECKING:
+    from safecall_lint.semantics.model import Class, Function, Module, Scope
+    from safecall_lint.semantics.scan import Binding
 
 _BUILTINS = frozenset(dir(builtins))
 

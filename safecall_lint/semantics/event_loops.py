@@ -5,12 +5,15 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from safecall_lint.semantics.calls import Calls
 from safecall_lint.semantics.lifetimes import Fate, Lifetimes
 from safecall_lint.semantics.model import Function, Scope
-from safecall_lint.semantics.scan import CallSite
 from safecall_lint.semantics.values import FunctionValue, Instance, Member, Value
+
+if TYPE_CHECKING:
+    from safecall_lint.semantics.calls import Calls
+    from safecall_lint.semantics.scan import CallSite
 
 
 @dataclass(frozen=True, slots=True)

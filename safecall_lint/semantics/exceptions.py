@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import ast
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from safecall_lint.semantics.evaluate import Evaluator
-from safecall_lint.semantics.model import Scope
 from safecall_lint.semantics.values import ClassValue, Container, Symbol, Value
+
+if TYPE_CHECKING:
+    from safecall_lint.semantics.evaluate import Evaluator
+    from safecall_lint.semantics.model import Scope
 
 BROAD = frozenset({"builtins.Exception", "builtins.BaseException"})
 

@@ -6,17 +6,19 @@ import ast
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Final, TypeAlias
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from safecall_lint.semantics.calls import Calls, VendorCall, has_unpacking
-from safecall_lint.semantics.holding import Holding
 from safecall_lint.semantics.lengths import is_measured
-from safecall_lint.semantics.model import Function
-from safecall_lint.semantics.reach import Reach
 from safecall_lint.semantics.roles import CACHED
-from safecall_lint.semantics.scan import CallSite, Frame
 from safecall_lint.semantics.sizes import Size, Sizes
 from safecall_lint.semantics.values import FunctionValue, Instance, Result, Site, Symbol
+
+if TYPE_CHECKING:
+    from safecall_lint.semantics.holding import Holding
+    from safecall_lint.semantics.model import Function
+    from safecall_lint.semantics.reach import Reach
+    from safecall_lint.semantics.scan import CallSite, Frame
 
 _SPAWNING: Final = frozenset({"create_task", "ensure_future", "shield", "wait_for", "Task"})
 _COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.GeneratorExp)

@@ -6,13 +6,15 @@ import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from safecall_lint.semantics.callers import Callers
-from safecall_lint.semantics.calls import Calls
-from safecall_lint.semantics.holding import Holding
-from safecall_lint.semantics.model import Function, Module
-from safecall_lint.semantics.reach import Reach
-from safecall_lint.semantics.values import Instance, Object
+if TYPE_CHECKING:
+    from safecall_lint.semantics.callers import Callers
+    from safecall_lint.semantics.calls import Calls
+    from safecall_lint.semantics.holding import Holding
+    from safecall_lint.semantics.model import Function, Module
+    from safecall_lint.semantics.reach import Reach
+    from safecall_lint.semantics.values import Instance, Object
 
 
 @dataclass

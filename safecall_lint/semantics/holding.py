@@ -7,12 +7,15 @@ import ast
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 from safecall_lint.semantics.calls import Calls, argument
-from safecall_lint.semantics.model import Function, Scope
 from safecall_lint.semantics.reach import Reach
-from safecall_lint.semantics.scan import CallSite, Frame
 from safecall_lint.semantics.values import FunctionValue, Instance, Object, Value
+
+if TYPE_CHECKING:
+    from safecall_lint.semantics.model import Function, Scope
+    from safecall_lint.semantics.scan import CallSite, Frame
 
 _DEPTH = 4
 _MANAGERS = frozenset({"asynccontextmanager"})

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
 
-from safecall_lint.knowledge import Fact
 from safecall_lint.semantics.calls import has_unpacking, keyword_or_position
 from safecall_lint.semantics.model import Class, Function, Scope
-from safecall_lint.semantics.scan import CallSite, Frame
+
+if TYPE_CHECKING:
+    from safecall_lint.knowledge import Fact
+    from safecall_lint.semantics.scan import CallSite, Frame
 
 _WRITING = frozenset({"write_text", "write_bytes", "set", "setex", "put", "store", "save", "update", "setdefault"})
 _COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)

@@ -5,14 +5,16 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from safecall_lint.semantics.calls import Calls
 from safecall_lint.semantics.flow import own_nodes
-from safecall_lint.semantics.holding import Holding
-from safecall_lint.semantics.model import Function
-from safecall_lint.semantics.scan import CallSite
 from safecall_lint.semantics.values import FunctionValue, Instance, Object, Site
+
+if TYPE_CHECKING:
+    from safecall_lint.semantics.calls import Calls
+    from safecall_lint.semantics.holding import Holding
+    from safecall_lint.semantics.model import Function
+    from safecall_lint.semantics.scan import CallSite
 
 _QUIET: Final = frozenset(
     {"log", "logger", "logging", "LOG", "LOGGER", "_logger", "print", "time", "_log", "perf_counter", "monotonic"}

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from safecall_lint.semantics.model import Function, Scope
-from safecall_lint.semantics.scan import Binding
+if TYPE_CHECKING:
+    from safecall_lint.semantics.model import Function, Scope
+    from safecall_lint.semantics.scan import Binding
 
 SAME_SIZE: Final = frozenset(
     {"list", "tuple", "set", "frozenset", "dict", "sorted", "reversed", "enumerate", "filter", "map", "items"}

@@ -6,13 +6,16 @@ import ast
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from enum import IntEnum
+from typing import TYPE_CHECKING
 
-from safecall_lint.semantics.calls import Calls
 from safecall_lint.semantics.evaluation.arguments import argument_of
 from safecall_lint.semantics.model import Function, Scope
 from safecall_lint.semantics.roles import CACHED
-from safecall_lint.semantics.scan import CallSite
 from safecall_lint.semantics.values import ClassValue, FunctionValue, Instance, Object, Symbol
+
+if TYPE_CHECKING:
+    from safecall_lint.semantics.calls import Calls
+    from safecall_lint.semantics.scan import CallSite
 
 _DEPTH = 5
 _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)

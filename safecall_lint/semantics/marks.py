@@ -6,13 +6,11 @@ import ast
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cache, lru_cache
+from typing import TYPE_CHECKING
 
 from safecall_lint.knowledge import knowledge
 from safecall_lint.semantics.calls import Calls, is_request
-from safecall_lint.semantics.evaluate import Evaluator
 from safecall_lint.semantics.holding import Holding
-from safecall_lint.semantics.model import Function, Module, Scope
-from safecall_lint.semantics.scan import CallSite
 from safecall_lint.semantics.values import (
     ClassValue,
     Container,
@@ -24,6 +22,11 @@ from safecall_lint.semantics.values import (
     Symbol,
     Value,
 )
+
+if TYPE_CHECKING:
+    from safecall_lint.semantics.evaluate import Evaluator
+    from safecall_lint.semantics.model import Function, Module, Scope
+    from safecall_lint.semantics.scan import CallSite
 
 _NAMES = frozenset({"handler", "loop", "decorator", "yield"})
 

@@ -9,10 +9,13 @@ import ast
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 from safecall_lint.semantics.scan import Binding, CallSite, FunctionNode, Scan, dotted
 from safecall_lint.semantics.scanner import scan_body, scan_function
-from safecall_lint.source import Source
+
+if TYPE_CHECKING:
+    from safecall_lint.source import Source
 
 
 @dataclass(eq=False)

@@ -5,13 +5,15 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from safecall_lint.semantics.calls import Calls, VendorCall
 from safecall_lint.semantics.evaluation.arguments import argument_of
 from safecall_lint.semantics.model import Function, Scope
-from safecall_lint.semantics.roles import Roles
 from safecall_lint.semantics.values import Member
+
+if TYPE_CHECKING:
+    from safecall_lint.semantics.calls import Calls, VendorCall
+    from safecall_lint.semantics.roles import Roles
 
 _ROWS: Final = frozenset({"fetchall", "scalars", "all", "readlines", "to_list"})
 _DEPTH: Final = 10

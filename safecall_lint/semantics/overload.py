@@ -5,17 +5,19 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from safecall_lint.semantics.entries import Entries
 from safecall_lint.semantics.exceptions import BROAD
-from safecall_lint.semantics.model import Function, Scope
 from safecall_lint.semantics.raising import Escape, Raising, within
-from safecall_lint.semantics.replies import Replies, Reply
-from safecall_lint.semantics.scan import Block, CallSite, Frame
-from safecall_lint.semantics.telling import Telling
-from safecall_lint.semantics.threads import Threads
 from safecall_lint.semantics.values import ClassValue, Site, Symbol, Value
+
+if TYPE_CHECKING:
+    from safecall_lint.semantics.entries import Entries
+    from safecall_lint.semantics.model import Function, Scope
+    from safecall_lint.semantics.replies import Replies, Reply
+    from safecall_lint.semantics.scan import Block, CallSite, Frame
+    from safecall_lint.semantics.telling import Telling
+    from safecall_lint.semantics.threads import Threads
 
 _BUSY: Final = frozenset({429, 503})
 _TELLING: Final = frozenset({408, 424, 429, 499, 502, 503, 504})

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import ast
+from typing import TYPE_CHECKING
 
-from safecall_lint.knowledge import Fact
 from safecall_lint.semantics.calls import argument, has_unpacking, keyword_or_position
-from safecall_lint.semantics.evaluate import Evaluator
-from safecall_lint.semantics.model import Scope
 from safecall_lint.semantics.values import Instance, Object, Site
+
+if TYPE_CHECKING:
+    from safecall_lint.knowledge import Fact
+    from safecall_lint.semantics.evaluate import Evaluator
+    from safecall_lint.semantics.model import Scope
 
 
 def by_itself(client: Instance | Object | None, evaluator: Evaluator) -> tuple[float, Site | None] | None:

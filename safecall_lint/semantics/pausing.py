@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import ast
 import re
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from safecall_lint.semantics.flow import leaves_loop, own_nodes
-from safecall_lint.semantics.retries import Loop
-from safecall_lint.semantics.scan import CallSite, Frame
+
+if TYPE_CHECKING:
+    from safecall_lint.semantics.retries import Loop
+    from safecall_lint.semantics.scan import CallSite, Frame
 
 _TELLS: Final = re.compile(r"retr|attempt|backoff|back_off", re.IGNORECASE)
 _STATUSES: Final = frozenset({408, 425, 429, 500, 502, 503, 504})

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import ast
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from safecall_lint.semantics.calls import Calls, keyword_or_position
-from safecall_lint.semantics.model import Function, Scope
 from safecall_lint.semantics.values import ClassValue, FunctionValue, Instance, Site, Symbol, Value
+
+if TYPE_CHECKING:
+    from safecall_lint.semantics.model import Function, Scope
 
 Wait = Literal["none", "fixed", "growing", "jitter", "unknown"]
 

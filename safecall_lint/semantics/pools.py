@@ -5,11 +5,14 @@ from __future__ import annotations
 import ast
 import math
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from safecall_lint.knowledge import Fact
 from safecall_lint.semantics.calls import Calls, has_unpacking, keyword_or_position
-from safecall_lint.semantics.model import Scope
 from safecall_lint.semantics.values import Constant, Instance, Object, Site
+
+if TYPE_CHECKING:
+    from safecall_lint.knowledge import Fact
+    from safecall_lint.semantics.model import Scope
 
 _DEPTH = 3
 

@@ -5,15 +5,18 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from safecall_lint.semantics.calls import Calls, VendorCall
-from safecall_lint.semantics.evaluate import Evaluator
-from safecall_lint.semantics.exceptions import Exceptions
 from safecall_lint.semantics.flow import own_nodes
-from safecall_lint.semantics.model import Function, Scope
-from safecall_lint.semantics.reach import Reach
-from safecall_lint.semantics.scan import CallSite, Frame
 from safecall_lint.semantics.values import FunctionValue, Instance, Member, Object, Result, Symbol, Value
+
+if TYPE_CHECKING:
+    from safecall_lint.semantics.calls import Calls, VendorCall
+    from safecall_lint.semantics.evaluate import Evaluator
+    from safecall_lint.semantics.exceptions import Exceptions
+    from safecall_lint.semantics.model import Function, Scope
+    from safecall_lint.semantics.reach import Reach
+    from safecall_lint.semantics.scan import CallSite, Frame
 
 TIMEOUT = "builtins.TimeoutError"
 _QUIET = frozenset(

@@ -9,12 +9,14 @@ from __future__ import annotations
 import ast
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
 
-from safecall_lint.semantics.calls import Calls, Pause, VendorCall
-from safecall_lint.semantics.model import Function, Scope
-from safecall_lint.semantics.scan import CallSite
 from safecall_lint.semantics.values import Site
+
+if TYPE_CHECKING:
+    from safecall_lint.semantics.calls import Calls, Pause, VendorCall
+    from safecall_lint.semantics.model import Function, Scope
+    from safecall_lint.semantics.scan import CallSite
 
 _LIMIT = 400
 

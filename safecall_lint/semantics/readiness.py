@@ -5,12 +5,15 @@ from __future__ import annotations
 import ast
 import re
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from safecall_lint.semantics.calls import Calls
 from safecall_lint.semantics.flow import own_nodes, ways_out
-from safecall_lint.semantics.retries import RetryLoop
 from safecall_lint.semantics.rounds import after, always_leaves
 from safecall_lint.semantics.scan import dotted
+
+if TYPE_CHECKING:
+    from safecall_lint.semantics.calls import Calls
+    from safecall_lint.semantics.retries import RetryLoop
 
 _ASKING = re.compile(
     r"poll|(^|[_.])wait_|until_ready|is_ready|_ready|check_status|health|is_alive|keep_?alive|heart_?beat|reconnect"

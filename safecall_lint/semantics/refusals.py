@@ -5,13 +5,16 @@ from __future__ import annotations
 import ast
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
-from safecall_lint.semantics.admissions import Admissions, QueueTimeout
 from safecall_lint.semantics.flow import own_nodes
-from safecall_lint.semantics.model import Function, Scope
 from safecall_lint.semantics.raising import TIMEOUT, Raising, within
-from safecall_lint.semantics.scan import Block, CallSite, Frame
 from safecall_lint.semantics.values import ClassValue, Symbol, Value
+
+if TYPE_CHECKING:
+    from safecall_lint.semantics.admissions import Admissions, QueueTimeout
+    from safecall_lint.semantics.model import Function, Scope
+    from safecall_lint.semantics.scan import Block, CallSite, Frame
 
 _LIMIT = 200
 

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import ast
 import re
+from typing import TYPE_CHECKING
 
 from safecall_lint.semantics.flow import own_nodes
-from safecall_lint.semantics.retries import RetryLoop
 from safecall_lint.semantics.rounds import tail_name
 from safecall_lint.semantics.scan import dotted
+
+if TYPE_CHECKING:
+    from safecall_lint.semantics.retries import RetryLoop
 
 _LOGGING = frozenset(
     {"debug", "info", "warning", "warn", "error", "exception", "critical", "log", "print", "format_exc", "sleep"}

@@ -6,15 +6,17 @@ import ast
 import re
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from safecall_lint.knowledge import Fact
 from safecall_lint.semantics.calls import argument, has_unpacking, keyword_or_position
-from safecall_lint.semantics.evaluate import Evaluator
 from safecall_lint.semantics.evaluation.arguments import argument_of
 from safecall_lint.semantics.flow import own_nodes
-from safecall_lint.semantics.model import Class, Function, Scope
 from safecall_lint.semantics.values import ClassValue, Constant, FunctionValue, Symbol, Value
+
+if TYPE_CHECKING:
+    from safecall_lint.knowledge import Fact
+    from safecall_lint.semantics.evaluate import Evaluator
+    from safecall_lint.semantics.model import Class, Function, Scope
 
 _STATUS_KEYWORDS: Final = ("status_code", "status", "code")
 _SPELLED: Final = re.compile(r"HTTP_(\d{3})_")

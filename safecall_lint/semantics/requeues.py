@@ -5,12 +5,15 @@ from __future__ import annotations
 import ast
 import re
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from safecall_lint.semantics.attempted import outward
-from safecall_lint.semantics.model import Function
-from safecall_lint.semantics.retries import Retries
 from safecall_lint.semantics.rounds import ATTEMPT, frames, within
 from safecall_lint.semantics.scan import CallSite, dotted
+
+if TYPE_CHECKING:
+    from safecall_lint.semantics.model import Function
+    from safecall_lint.semantics.retries import Retries
 
 _LEAVING = re.compile(r"dead|dlq|fail|error|result|response|reply|done|out(put|box)?(_|$)|event")
 _PUTTING = frozenset({"put", "put_nowait"})

@@ -6,10 +6,13 @@ import os
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
-from safecall_lint.semantics.model import Module
-from safecall_lint.semantics.project import Project
 from safecall_lint.trail import NUL
+
+if TYPE_CHECKING:
+    from safecall_lint.semantics.model import Module
+    from safecall_lint.semantics.project import Project
 
 _LOCKS = ("uv.lock", "poetry.lock", "pdm.lock")
 _FILES = ("pyproject.toml", "setup.py", "setup.cfg", "Pipfile")

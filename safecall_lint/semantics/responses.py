@@ -5,13 +5,16 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
-from safecall_lint.knowledge import Fact
 from safecall_lint.semantics.calls import Calls, has_unpacking, keyword_or_position
-from safecall_lint.semantics.evaluate import Evaluator
 from safecall_lint.semantics.flow import own_nodes
 from safecall_lint.semantics.model import Function, Module, Scope
 from safecall_lint.semantics.values import Constant, Instance, Member, Object, Result, Value
+
+if TYPE_CHECKING:
+    from safecall_lint.knowledge import Fact
+    from safecall_lint.semantics.evaluate import Evaluator
 
 _RAISES = "raise_for_status"
 _LOGS = frozenset(

@@ -6,14 +6,13 @@ import ast
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 from safecall_lint.semantics.attempted import outward
-from safecall_lint.semantics.calls import Calls, Pause
 from safecall_lint.semantics.flow import falls_through
 from safecall_lint.semantics.model import Function, Scope
 from safecall_lint.semantics.own_retries import by_itself
 from safecall_lint.semantics.policies import Policies, RetryPolicy
-from safecall_lint.semantics.reach import Reach
 from safecall_lint.semantics.rounds import (
     ATTEMPT,
     after,
@@ -30,8 +29,12 @@ from safecall_lint.semantics.rounds import (
     succeeds,
     within,
 )
-from safecall_lint.semantics.scan import CallSite, Frame
 from safecall_lint.semantics.values import FunctionValue, Instance, Object, Site, Value
+
+if TYPE_CHECKING:
+    from safecall_lint.semantics.calls import Calls, Pause
+    from safecall_lint.semantics.reach import Reach
+    from safecall_lint.semantics.scan import CallSite, Frame
 
 Loop = ast.For | ast.AsyncFor | ast.While
 

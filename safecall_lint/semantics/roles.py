@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import ast
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from safecall_lint.semantics.callers import Callers
-from safecall_lint.semantics.calls import Calls
 from safecall_lint.semantics.model import Class, Function, Module, Scope
-from safecall_lint.semantics.scan import CallSite, Frame
+
+if TYPE_CHECKING:
+    from safecall_lint.semantics.callers import Callers
+    from safecall_lint.semantics.calls import Calls
+    from safecall_lint.semantics.scan import CallSite, Frame
 
 ROUTES = frozenset({"get", "post", "put", "patch", "delete", "options", "head", "websocket", "api_route", "route"})
 CACHED = frozenset({"lru_cache", "cache", "cached_property", "alru_cache", "cached", "singleton", "functools.cache"})

@@ -5,10 +5,13 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from safecall_lint.semantics.flow import falls_through, leaves_loop, own_nodes, ways_out
-from safecall_lint.semantics.model import Function
 from safecall_lint.semantics.scan import CallSite, Frame, dotted
+
+if TYPE_CHECKING:
+    from safecall_lint.semantics.model import Function
 
 Loop = ast.For | ast.AsyncFor | ast.While
 ATTEMPT = re.compile(r"attempt|retr(y|ies)|tries|retry_count")

@@ -12,12 +12,12 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from safecall_lint.knowledge import Fact
-from safecall_lint.semantics.model import Class, Function
 from safecall_lint.semantics.scan import dotted
 from safecall_lint.semantics.values import Instance, Member, Symbol
 
 if TYPE_CHECKING:
     from safecall_lint.semantics.evaluate import Evaluator
+    from safecall_lint.semantics.model import Class, Function
 
 _DEPTH = 8
 _APPENDING = frozenset({"append", "appendleft", "extend"})

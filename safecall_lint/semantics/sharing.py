@@ -6,17 +6,20 @@ import ast
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from safecall_lint.knowledge import Fact
-from safecall_lint.semantics.calls import Calls
 from safecall_lint.semantics.evaluation.arguments import argument_of
 from safecall_lint.semantics.keeping import is_own, is_script, is_settled, parts, rebinding, remembers, repeats, targets
 from safecall_lint.semantics.lifetimes import Fate, Lifetimes, uses
 from safecall_lint.semantics.model import Class, Function, Module, Scope
-from safecall_lint.semantics.retries import Retries
 from safecall_lint.semantics.roles import Roles, in_loop
 from safecall_lint.semantics.scan import CallSite, Frame, dotted
 from safecall_lint.semantics.values import ClassValue, FunctionValue, Site, Value
+
+if TYPE_CHECKING:
+    from safecall_lint.knowledge import Fact
+    from safecall_lint.semantics.calls import Calls
+    from safecall_lint.semantics.retries import Retries
 
 _HOPS = 5
 _LENDINGS = 20

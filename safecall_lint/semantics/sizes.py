@@ -7,9 +7,8 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from enum import IntEnum
 from functools import partial
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from safecall_lint.semantics.calls import Calls
 from safecall_lint.semantics.evaluation.arguments import argument_of
 from safecall_lint.semantics.lengths import (
     ONE_MORE,
@@ -25,10 +24,13 @@ from safecall_lint.semantics.lengths import (
     states_length,
 )
 from safecall_lint.semantics.model import Function, Scope
-from safecall_lint.semantics.origins import Origins
-from safecall_lint.semantics.roles import Roles
-from safecall_lint.semantics.scan import Binding, CallSite, Frame
 from safecall_lint.semantics.values import ClassValue, Container, Symbol
+
+if TYPE_CHECKING:
+    from safecall_lint.semantics.calls import Calls
+    from safecall_lint.semantics.origins import Origins
+    from safecall_lint.semantics.roles import Roles
+    from safecall_lint.semantics.scan import Binding, CallSite, Frame
 
 _MANY_MORE: Final = frozenset({"extend", "update", "extendleft"})
 _DEPTH: Final = 12

@@ -5,14 +5,16 @@ from __future__ import annotations
 import ast
 from dataclasses import dataclass
 from enum import Enum, auto
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-from safecall_lint.semantics.calls import Calls
 from safecall_lint.semantics.evaluation.arguments import argument_of
 from safecall_lint.semantics.lifetimes import Lifetimes, uses
 from safecall_lint.semantics.model import Function
 from safecall_lint.semantics.roles import CACHED, Roles
-from safecall_lint.semantics.scan import CallSite
+
+if TYPE_CHECKING:
+    from safecall_lint.semantics.calls import Calls
+    from safecall_lint.semantics.scan import CallSite
 
 _DEPTH = 4
 _SCOPES = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Lambda)

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import ast
 from dataclasses import dataclass, field, replace
-from typing import Final, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 from safecall_lint.semantics.backoff import waited
-from safecall_lint.semantics.calls import Calls
-from safecall_lint.semantics.holding import Hold, Holding
-from safecall_lint.semantics.model import Function
 from safecall_lint.semantics.pausing import backs_off, counts, ends, failing, up_to, within
-from safecall_lint.semantics.policies import RetryPolicy
-from safecall_lint.semantics.reach import Reach
 from safecall_lint.semantics.retries import Loop, Retries, RetryLoop
 from safecall_lint.semantics.roles import in_loop
-from safecall_lint.semantics.scan import CallSite
 from safecall_lint.semantics.values import Site
+
+if TYPE_CHECKING:
+    from safecall_lint.semantics.calls import Calls
+    from safecall_lint.semantics.holding import Hold, Holding
+    from safecall_lint.semantics.model import Function
+    from safecall_lint.semantics.policies import RetryPolicy
+    from safecall_lint.semantics.reach import Reach
+    from safecall_lint.semantics.scan import CallSite
 
 Why = Literal["backoff", "endless", "pause", "poll"]
 _FAR: Final = 3

@@ -5,13 +5,15 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from safecall_lint.knowledge import Fact
 from safecall_lint.semantics.calls import has_unpacking, keyword_or_position
-from safecall_lint.semantics.evaluate import Evaluator
-from safecall_lint.semantics.model import Class, Scope
 from safecall_lint.semantics.values import Constant, Container, Value
+
+if TYPE_CHECKING:
+    from safecall_lint.knowledge import Fact
+    from safecall_lint.semantics.evaluate import Evaluator
+    from safecall_lint.semantics.model import Class, Scope
 
 _STORES: Final = re.compile(r"redis|memcache|valkey|sqlalchemy", re.IGNORECASE)
 

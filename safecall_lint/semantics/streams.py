@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import ast
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from safecall_lint.semantics.calls import Calls, VendorCall, argument
 from safecall_lint.semantics.keywords import asks_for_stream
-from safecall_lint.semantics.model import Function, Scope
-from safecall_lint.semantics.reach import Reach
 from safecall_lint.semantics.uses import Use, uses
 from safecall_lint.semantics.values import Instance, Site
+
+if TYPE_CHECKING:
+    from safecall_lint.semantics.model import Function, Scope
+    from safecall_lint.semantics.reach import Reach
 
 _MANAGERS = frozenset({"contextmanager", "asynccontextmanager"})
 _DEPTH = 4

@@ -5,11 +5,13 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from safecall_lint.semantics.flow import own_nodes
-from safecall_lint.semantics.model import Function
-from safecall_lint.semantics.replies import Reply
+
+if TYPE_CHECKING:
+    from safecall_lint.semantics.model import Function
+    from safecall_lint.semantics.replies import Reply
 
 _HARMLESS: Final = frozenset({"status_code", "code", "status", "errno", "retry_after", "headers", "__class__"})
 _TRACES: Final = frozenset({"format_exc", "format_exception", "exc_info"})

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import ast
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from safecall_lint.semantics.calls import Calls, VendorCall
-from safecall_lint.semantics.model import Scope
-from safecall_lint.semantics.reach import Reach
-from safecall_lint.semantics.scan import CallSite
 from safecall_lint.semantics.values import FunctionValue, LambdaValue, Member, Site, Value
+
+if TYPE_CHECKING:
+    from safecall_lint.semantics.calls import Calls, VendorCall
+    from safecall_lint.semantics.model import Scope
+    from safecall_lint.semantics.reach import Reach
+    from safecall_lint.semantics.scan import CallSite
 
 
 @dataclass

@@ -5,15 +5,17 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-from safecall_lint.knowledge import Fact
 from safecall_lint.semantics.calls import Calls, argument, has_unpacking, is_request, keyword_or_position
-from safecall_lint.semantics.deadlines import Deadlines
 from safecall_lint.semantics.evaluation.arguments import argument_of
 from safecall_lint.semantics.model import Class, Function, Module, Scope
-from safecall_lint.semantics.scan import Binding, CallSite
 from safecall_lint.semantics.values import Constant, Instance, Member, Site
+
+if TYPE_CHECKING:
+    from safecall_lint.knowledge import Fact
+    from safecall_lint.semantics.deadlines import Deadlines
+    from safecall_lint.semantics.scan import Binding, CallSite
 
 _HOPS = 6
 

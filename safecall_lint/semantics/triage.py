@@ -9,10 +9,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 from safecall_lint.knowledge import knowledge
-from safecall_lint.semantics.project import Project
-from safecall_lint.source import Source
+
+if TYPE_CHECKING:
+    from safecall_lint.semantics.project import Project
+    from safecall_lint.source import Source
 
 _IMPORT = re.compile(
     rb"^[ \t]*(?:from[ \t]+([.\w]+)[ \t]+import[ \t]+(\([^)]*\)|[^\n#;]*)|import[ \t]+([\w.,\t ]+))", re.MULTILINE

@@ -6,8 +6,10 @@ import ast
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
-from safecall_lint.semantics.model import Function
+if TYPE_CHECKING:
+    from safecall_lint.semantics.model import Function
 
 _NESTED = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda, ast.ClassDef)
 _CLOSING = frozenset({"close", "aclose", "__aexit__", "__exit__", "release"})

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import ast
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from safecall_lint.semantics.model import Class, Function, Module, Scope
+if TYPE_CHECKING:
+    from safecall_lint.semantics.model import Class, Function, Module, Scope
 
 
 @dataclass(frozen=True, slots=True)

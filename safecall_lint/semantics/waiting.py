@@ -6,14 +6,16 @@ import ast
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from safecall_lint.semantics.deadlines import Deadlines
 from safecall_lint.semantics.holding import Hold, Holding, Taken
 from safecall_lint.semantics.model import Class, Function, Module
-from safecall_lint.semantics.requirements import Requirements
-from safecall_lint.semantics.roles import Roles
-from safecall_lint.semantics.scan import CallSite, Frame
+
+if TYPE_CHECKING:
+    from safecall_lint.semantics.deadlines import Deadlines
+    from safecall_lint.semantics.requirements import Requirements
+    from safecall_lint.semantics.roles import Roles
+    from safecall_lint.semantics.scan import CallSite, Frame
 
 _FRAMEWORKS: Final = (
     "fastapi",

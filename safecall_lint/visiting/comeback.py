@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import ast
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import libcst as cst
 
 from safecall_lint.finding import Safety
 from safecall_lint.semantics.calls import has_unpacking
-from safecall_lint.semantics.model import Function
-from safecall_lint.semantics.overload import Fault
-from safecall_lint.visiting.context import Context
 from safecall_lint.visiting.heeding import headers_of
 from safecall_lint.visiting.rewriting import fresh_name, keyword, with_keyword
 from safecall_lint.visiting.visitor import Rewrite
+
+if TYPE_CHECKING:
+    from safecall_lint.semantics.model import Function
+    from safecall_lint.semantics.overload import Fault
+    from safecall_lint.visiting.context import Context
 
 _SECONDS: Final = 5
 _PLACES: Final = 2

@@ -5,15 +5,18 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import libcst as cst
 
-from safecall_lint.semantics import Semantics
 from safecall_lint.semantics.model import Class, Function, Module, Scope
-from safecall_lint.semantics.scan import CallSite
-from safecall_lint.semantics.values import Instance, Object, Value
-from safecall_lint.visiting.slices import Slice
 from safecall_lint.visiting.walk import descendants
+
+if TYPE_CHECKING:
+    from safecall_lint.semantics import Semantics
+    from safecall_lint.semantics.scan import CallSite
+    from safecall_lint.semantics.values import Instance, Object, Value
+    from safecall_lint.visiting.slices import Slice
 
 
 @dataclass(frozen=True)

@@ -6,15 +6,18 @@ import ast
 from collections.abc import Iterable, Iterator
 from difflib import SequenceMatcher
 from itertools import pairwise
+from typing import TYPE_CHECKING
 
 import libcst as cst
 
 from safecall_lint.finding import Edit, Fix, Span
-from safecall_lint.semantics.model import Module
 from safecall_lint.semantics.values import Site
-from safecall_lint.visiting.slices import Slice
-from safecall_lint.visiting.visitor import Place, Rewrite
 from safecall_lint.visiting.walk import replaced
+
+if TYPE_CHECKING:
+    from safecall_lint.semantics.model import Module
+    from safecall_lint.visiting.slices import Slice
+    from safecall_lint.visiting.visitor import Place, Rewrite
 
 
 def span_of(place: Place, piece: Slice) -> Span:

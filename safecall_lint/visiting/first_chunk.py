@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterable, Sequence
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import libcst as cst
 
 from safecall_lint.finding import Safety
-from safecall_lint.semantics.model import Function
-from safecall_lint.visiting.context import Context
 from safecall_lint.visiting.rewriting import behind, fresh_name
 from safecall_lint.visiting.visitor import Rewrite
 from safecall_lint.visiting.walk import Replacement, descendants, replaced
+
+if TYPE_CHECKING:
+    from safecall_lint.semantics.model import Function
+    from safecall_lint.visiting.context import Context
 
 _RISK: Final = "a stream that breaks off is an error for its reader, who may have to ask again"
 

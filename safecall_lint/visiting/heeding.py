@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import ast
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import libcst as cst
 
 from safecall_lint.finding import Safety
-from safecall_lint.semantics.model import Function
 from safecall_lint.semantics.values import Symbol
-from safecall_lint.visiting.context import Context
 from safecall_lint.visiting.rewriting import expression, fresh_name, from_module, spelled
 from safecall_lint.visiting.visitor import Rewrite
+
+if TYPE_CHECKING:
+    from safecall_lint.semantics.model import Function
+    from safecall_lint.visiting.context import Context
 
 _NAME: Final = "retry_after"
 _MOST: Final = 60

@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import ast
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import libcst as cst
 
 from safecall_lint.finding import Safety
 from safecall_lint.semantics.calls import VendorCall, has_unpacking
 from safecall_lint.semantics.flow import ways_out
-from safecall_lint.semantics.retries import RetryLoop
 from safecall_lint.semantics.rounds import after
-from safecall_lint.semantics.scan import Binding
 from safecall_lint.semantics.values import Symbol
-from safecall_lint.visiting.context import Context
 from safecall_lint.visiting.rewriting import behind, expression, fresh_name, keyword, spelled, with_keyword
 from safecall_lint.visiting.visitor import Rewrite
 from safecall_lint.visiting.walk import replaced
+
+if TYPE_CHECKING:
+    from safecall_lint.semantics.retries import RetryLoop
+    from safecall_lint.semantics.scan import Binding
+    from safecall_lint.visiting.context import Context
 
 _HEADER: Final = '"Idempotency-Key"'
 _RISK: Final = (

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import ast
+from typing import TYPE_CHECKING
 
 import libcst as cst
 
 from safecall_lint.finding import Safety
-from safecall_lint.knowledge import Fact
 from safecall_lint.semantics.lifetimes import uses
 from safecall_lint.semantics.model import Function, Module
-from safecall_lint.visiting.context import Context
 from safecall_lint.visiting.rewriting import spelled
 from safecall_lint.visiting.visitor import Rewrite
-from safecall_lint.visiting.walk import Replacement
+
+if TYPE_CHECKING:
+    from safecall_lint.knowledge import Fact
+    from safecall_lint.visiting.context import Context
+    from safecall_lint.visiting.walk import Replacement
 
 _SHARED = "shared_client"
 

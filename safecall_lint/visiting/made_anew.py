@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import ast
-from typing import ClassVar, Final
+from typing import TYPE_CHECKING, ClassVar, Final
 
 import libcst as cst
 
 from safecall_lint.finding import Safety
 from safecall_lint.semantics.calls import argument
 from safecall_lint.semantics.model import Function
-from safecall_lint.semantics.scan import CallSite
-from safecall_lint.semantics.solitude import How
 from safecall_lint.visiting.visitor import Place, Rewrite, Visitor
+
+if TYPE_CHECKING:
+    from safecall_lint.semantics.scan import CallSite
+    from safecall_lint.semantics.solitude import How
 
 _LABELS: Final[dict[str, str]] = {
     "inline": "made and taken in one breath: nobody else can hold it",

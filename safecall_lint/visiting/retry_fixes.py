@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import ast
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import libcst as cst
 
 from safecall_lint.finding import Safety
-from safecall_lint.knowledge import Fact
 from safecall_lint.semantics.flow import ways_out
-from safecall_lint.semantics.retries import RetryLoop
 from safecall_lint.semantics.rounds import after
 from safecall_lint.semantics.values import Instance, Site, Symbol
-from safecall_lint.visiting.context import Context
 from safecall_lint.visiting.rewriting import fresh_name, spelled, with_keyword
 from safecall_lint.visiting.visitor import Rewrite
+
+if TYPE_CHECKING:
+    from safecall_lint.knowledge import Fact
+    from safecall_lint.semantics.retries import RetryLoop
+    from safecall_lint.visiting.context import Context
 
 _ATTEMPTS: Final = 4
 _ENDED: Final = "a vendor that stays away for longer is an error now"

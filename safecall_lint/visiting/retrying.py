@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Sequence
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import libcst as cst
 
-from safecall_lint.semantics import Semantics
 from safecall_lint.semantics.model import Function, Scope
-from safecall_lint.semantics.policies import RetryPolicy
-from safecall_lint.semantics.requeues import Requeue
-from safecall_lint.semantics.retries import RetryLoop
 from safecall_lint.visiting.visitor import Visitor
+
+if TYPE_CHECKING:
+    from safecall_lint.semantics import Semantics
+    from safecall_lint.semantics.policies import RetryPolicy
+    from safecall_lint.semantics.requeues import Requeue
+    from safecall_lint.semantics.retries import RetryLoop
 
 
 class RetryVisitor(Visitor):

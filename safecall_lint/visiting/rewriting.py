@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import libcst as cst
 
-from safecall_lint.semantics.model import Module, Scope
-from safecall_lint.semantics.scan import Binding
+if TYPE_CHECKING:
+    from safecall_lint.semantics.model import Module, Scope
+    from safecall_lint.semantics.scan import Binding
 
 
 def expression(code: str) -> cst.BaseExpression:

@@ -9,12 +9,15 @@ import ast
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import libcst as cst
 
-from safecall_lint.finding import Span
 from safecall_lint.semantics.model import Class, Function, Module, Scope
 from safecall_lint.visiting.twins import Twins, twins
+
+if TYPE_CHECKING:
+    from safecall_lint.finding import Span
 
 
 @dataclass(frozen=True)

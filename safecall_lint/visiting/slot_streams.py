@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Sequence
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import libcst as cst
 
 from safecall_lint.finding import Safety
 from safecall_lint.semantics.calls import argument
-from safecall_lint.semantics.model import Function
-from safecall_lint.semantics.uses import Use
 from safecall_lint.semantics.values import Instance
-from safecall_lint.visiting.context import Context
 from safecall_lint.visiting.rewriting import fresh_name, spelled
 from safecall_lint.visiting.visitor import Rewrite
 from safecall_lint.visiting.walk import descendants, replaced
+
+if TYPE_CHECKING:
+    from safecall_lint.semantics.model import Function
+    from safecall_lint.semantics.uses import Use
+    from safecall_lint.visiting.context import Context
 
 _RISK: Final = "streams now wait for each other, with their slots in hand until they end"
 _INERT: Final = (ast.Name, ast.Attribute, ast.Constant, ast.keyword, ast.expr_context)

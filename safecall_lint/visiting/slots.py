@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import libcst as cst
 
 from safecall_lint.finding import Safety
-from safecall_lint.semantics.holding import Hold, Holding
-from safecall_lint.semantics.model import Function
-from safecall_lint.visiting.context import Context
 from safecall_lint.visiting.visitor import Rewrite
 from safecall_lint.visiting.walk import descendants
+
+if TYPE_CHECKING:
+    from safecall_lint.semantics.holding import Hold, Holding
+    from safecall_lint.semantics.model import Function
+    from safecall_lint.visiting.context import Context
 
 
 def taken_label(holding: Holding, hold: Hold) -> str:

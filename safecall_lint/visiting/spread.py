@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import ast
 import re
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import libcst as cst
 
 from safecall_lint.finding import Safety
 from safecall_lint.semantics.calls import keyword_or_position
-from safecall_lint.semantics.fanout import FanOut
-from safecall_lint.semantics.model import Function
 from safecall_lint.semantics.values import Constant, Instance
-from safecall_lint.visiting.context import Context
 from safecall_lint.visiting.rewriting import expression, fresh_name
 from safecall_lint.visiting.toward_runtime import from_runtime, price
 from safecall_lint.visiting.visitor import Rewrite
+
+if TYPE_CHECKING:
+    from safecall_lint.semantics.fanout import FanOut
+    from safecall_lint.semantics.model import Function
+    from safecall_lint.visiting.context import Context
 
 _SLOTS: Final = 50
 _PATIENCE: Final = 600

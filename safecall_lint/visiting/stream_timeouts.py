@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import ast
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import libcst as cst
 
 from safecall_lint.finding import Safety
-from safecall_lint.knowledge import Fact
 from safecall_lint.semantics.calls import VendorCall, keyword_or_position
 from safecall_lint.semantics.values import Constant, Instance
-from safecall_lint.visiting.context import Context
 from safecall_lint.visiting.rewriting import spelled, with_keyword
 from safecall_lint.visiting.visitor import Rewrite
+
+if TYPE_CHECKING:
+    from safecall_lint.knowledge import Fact
+    from safecall_lint.visiting.context import Context
 
 _GAP: Final = 30
 _READ: Final = ("read", "sock_read")

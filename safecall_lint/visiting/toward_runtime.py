@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from safecall_lint.semantics import Semantics
-from safecall_lint.semantics.model import Module, Scope
 from safecall_lint.semantics.project import RUNTIME
 from safecall_lint.visiting.rewriting import from_module
+
+if TYPE_CHECKING:
+    from safecall_lint.semantics import Semantics
+    from safecall_lint.semantics.model import Module, Scope
 
 _OURS: Final = "safecall-lint"
 _OLDEST: Final = (3, 11)

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import ClassVar, TypeAlias
+from typing import TYPE_CHECKING, ClassVar, TypeAlias
 
 import libcst as cst
 
 from safecall_lint.finding import Confidence, Safety, Severity
-from safecall_lint.semantics import Semantics
-from safecall_lint.semantics.model import Scope
-from safecall_lint.semantics.values import Site
-from safecall_lint.visiting.context import Context
-from safecall_lint.visiting.walk import Replacement
+
+if TYPE_CHECKING:
+    from safecall_lint.semantics import Semantics
+    from safecall_lint.semantics.model import Scope
+    from safecall_lint.semantics.values import Site
+    from safecall_lint.visiting.context import Context
+    from safecall_lint.visiting.walk import Replacement
 
 Place: TypeAlias = "cst.CSTNode | Site"
 

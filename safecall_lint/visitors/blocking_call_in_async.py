@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import libcst as cst
 
 from safecall_lint.finding import Confidence, Safety
-from safecall_lint.semantics import Semantics
-from safecall_lint.semantics.blocking import Block
 from safecall_lint.semantics.keywords import given
 from safecall_lint.semantics.model import Function, Scope
 from safecall_lint.semantics.values import Site
 from safecall_lint.visiting.rewriting import spelled
 from safecall_lint.visiting.visitor import Rewrite, Visitor
+
+if TYPE_CHECKING:
+    from safecall_lint.semantics import Semantics
+    from safecall_lint.semantics.blocking import Block
 
 _ONE_THREAD = "the event loop is one thread: until this returns no other request moves"
 

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import libcst as cst
 
 from safecall_lint.knowledge import knowledge
-from safecall_lint.semantics.event_loops import Run
 from safecall_lint.semantics.lifetimes import Fate
 from safecall_lint.semantics.model import Function, Module, Scope
 from safecall_lint.semantics.roles import in_loop
-from safecall_lint.semantics.scan import CallSite
 from safecall_lint.semantics.values import Instance, Member, Site
 from safecall_lint.visiting.visitor import Visitor
+
+if TYPE_CHECKING:
+    from safecall_lint.semantics.event_loops import Run
+    from safecall_lint.semantics.scan import CallSite
 
 _LOOPS = [fact for fact in knowledge().facts.values() if fact.kind == "loop"]
 _RUNS = frozenset({"run", *(f"loop.{name}" for fact in _LOOPS for name in fact.calls)})

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import ast
+from typing import TYPE_CHECKING
 
 import libcst as cst
 
 from safecall_lint.finding import Safety
-from safecall_lint.knowledge import Fact
 from safecall_lint.semantics.lifetimes import Fate
 from safecall_lint.semantics.model import Class, Function
-from safecall_lint.semantics.scan import CallSite
 from safecall_lint.semantics.uses import closes_argument
 from safecall_lint.visiting.visitor import Rewrite, Visitor
+
+if TYPE_CHECKING:
+    from safecall_lint.knowledge import Fact
+    from safecall_lint.semantics.scan import CallSite
 
 
 class ClientNeverClosed(Visitor):

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import libcst as cst
 
 from safecall_lint.semantics.lifetimes import Fate, Made
 from safecall_lint.semantics.model import Function
-from safecall_lint.semantics.scan import CallSite
 from safecall_lint.semantics.values import Instance
 from safecall_lint.visiting.lifting import around_loop, through_accessor, varies
 from safecall_lint.visiting.visitor import Place, Rewrite, Visitor
+
+if TYPE_CHECKING:
+    from safecall_lint.semantics.scan import CallSite
 
 
 class ClientPerRequest(Visitor):

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TypeGuard
+from typing import TYPE_CHECKING, TypeGuard
 
 import libcst as cst
 
 from safecall_lint.finding import Safety, Severity
-from safecall_lint.knowledge import Fact
 from safecall_lint.semantics.calls import keyword_or_position
 from safecall_lint.semantics.keywords import may_pass
-from safecall_lint.semantics.scan import CallSite
-from safecall_lint.semantics.sharing import Shared
 from safecall_lint.semantics.values import Instance, Value
 from safecall_lint.visiting.rewriting import spelled, with_keyword
 from safecall_lint.visiting.visitor import Place, Rewrite, Visitor
+
+if TYPE_CHECKING:
+    from safecall_lint.knowledge import Fact
+    from safecall_lint.semantics.scan import CallSite
+    from safecall_lint.semantics.sharing import Shared
 
 
 class ClientWithoutLimits(Visitor):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from typing import TYPE_CHECKING
 
 import libcst as cst
 
@@ -10,10 +11,12 @@ from safecall_lint.finding import Safety, Severity
 from safecall_lint.knowledge import Fact
 from safecall_lint.semantics.calls import VendorCall, keyword_or_position
 from safecall_lint.semantics.keywords import may_pass
-from safecall_lint.semantics.timeouts import Unbounded
 from safecall_lint.semantics.values import Instance, Object, Site
 from safecall_lint.visiting.rewriting import keyword, with_keyword
 from safecall_lint.visiting.visitor import Place, Rewrite, Visitor
+
+if TYPE_CHECKING:
+    from safecall_lint.semantics.timeouts import Unbounded
 
 _LONG = 300.0
 _SANE = "30.0"

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import libcst as cst
 
 from safecall_lint.finding import Safety
-from safecall_lint.semantics.model import Function
 from safecall_lint.semantics.scan import dotted
 from safecall_lint.semantics.values import Constant, Member, Site, Symbol
 from safecall_lint.visiting.visitor import Rewrite, Visitor
+
+if TYPE_CHECKING:
+    from safecall_lint.semantics.model import Function
 
 _LOOP_NAMES = frozenset({"loop", "_loop", "event_loop", "_event_loop"})
 _CALLBACK_TAKERS = frozenset(

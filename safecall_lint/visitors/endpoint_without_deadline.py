@@ -5,17 +5,20 @@ from __future__ import annotations
 import ast
 import math
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import libcst as cst
 
 from safecall_lint.finding import Safety
-from safecall_lint.semantics import Semantics
 from safecall_lint.semantics.endpoints import PATIENCE, Wait
 from safecall_lint.semantics.model import Function, Scope
 from safecall_lint.semantics.values import Site
 from safecall_lint.visiting.rewriting import expression, spelled
 from safecall_lint.visiting.toward_runtime import from_runtime, has_runtime
 from safecall_lint.visiting.visitor import Place, Rewrite, Visitor
+
+if TYPE_CHECKING:
+    from safecall_lint.semantics import Semantics
 
 _SHOWN = 4
 

@@ -5,20 +5,23 @@ from __future__ import annotations
 import ast
 import math
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import libcst as cst
 
 from safecall_lint.finding import Safety, Severity
-from safecall_lint.semantics.calls import VendorCall
 from safecall_lint.semantics.lifetimes import Fate
 from safecall_lint.semantics.model import Function, Scope
-from safecall_lint.semantics.pools import Pool
 from safecall_lint.semantics.raising import within
-from safecall_lint.semantics.scan import Block
 from safecall_lint.semantics.values import Instance, Object, Site
-from safecall_lint.visiting.context import Context, Held
 from safecall_lint.visiting.rewriting import spelled
 from safecall_lint.visiting.visitor import Place, Rewrite, Visitor
+
+if TYPE_CHECKING:
+    from safecall_lint.semantics.calls import VendorCall
+    from safecall_lint.semantics.pools import Pool
+    from safecall_lint.semantics.scan import Block
+    from safecall_lint.visiting.context import Context, Held
 
 
 class GateExceedsPool(Visitor):

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import libcst as cst
 
 from safecall_lint.semantics.flow import own_nodes, ways_out
-from safecall_lint.semantics.model import Function
-from safecall_lint.semantics.scan import CallSite, Frame
 from safecall_lint.semantics.values import Site, Symbol
 from safecall_lint.visiting.heeding import heeded
 from safecall_lint.visiting.visitor import Visitor
+
+if TYPE_CHECKING:
+    from safecall_lint.semantics.model import Function
+    from safecall_lint.semantics.scan import CallSite, Frame
 
 _LOOPS = (ast.For, ast.AsyncFor, ast.While)
 _STATUSES = frozenset({429, 503})

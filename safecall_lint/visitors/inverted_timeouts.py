@@ -5,13 +5,16 @@ from __future__ import annotations
 import ast
 import math
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import libcst as cst
 
-from safecall_lint.semantics.deadlines import Deadline
-from safecall_lint.semantics.model import Function, Scope
 from safecall_lint.semantics.values import Site
 from safecall_lint.visiting.visitor import Place, Visitor
+
+if TYPE_CHECKING:
+    from safecall_lint.semantics.deadlines import Deadline
+    from safecall_lint.semantics.model import Function, Scope
 
 _ENDLESS = 100_000
 

@@ -6,18 +6,21 @@ import ast
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
+from typing import TYPE_CHECKING
 
 import libcst as cst
 
 from safecall_lint.finding import Safety
 from safecall_lint.knowledge import Fact, knowledge
-from safecall_lint.semantics import Semantics
 from safecall_lint.semantics.calls import is_request
 from safecall_lint.semantics.model import Function, Scope
-from safecall_lint.semantics.scan import CallSite
 from safecall_lint.semantics.values import ClassValue, Instance, Member, Object, Symbol, Value
 from safecall_lint.visiting.rewriting import keyword, spelled
 from safecall_lint.visiting.visitor import Place, Rewrite, Visitor
+
+if TYPE_CHECKING:
+    from safecall_lint.semantics import Semantics
+    from safecall_lint.semantics.scan import CallSite
 
 _ALIAS = "alias_httpx"
 _CAUGHT = frozenset(f"except:of-{name}" for fact in knowledge().facts.values() for name in fact.accepts)

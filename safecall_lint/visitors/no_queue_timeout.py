@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import libcst as cst
 
 from safecall_lint.finding import Safety
-from safecall_lint.semantics import Semantics
-from safecall_lint.semantics.holding import Hold
 from safecall_lint.semantics.model import Function, Scope
 from safecall_lint.semantics.values import Instance, Site
 from safecall_lint.visiting.rewriting import expression, fresh_name, spelled
 from safecall_lint.visiting.visitor import Rewrite, Visitor
+
+if TYPE_CHECKING:
+    from safecall_lint.semantics import Semantics
+    from safecall_lint.semantics.holding import Hold
 
 _SECONDS = 5
 

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
 import libcst as cst
 
-from safecall_lint.semantics import Semantics
 from safecall_lint.semantics.model import Function, Scope
 from safecall_lint.semantics.scan import CallSite, dotted
 from safecall_lint.semantics.values import Constant, Instance, Member, Site
 from safecall_lint.visiting.visitor import Visitor
+
+if TYPE_CHECKING:
+    from safecall_lint.semantics import Semantics
 
 _COUNTS = frozenset({"incr", "incrby", "incrbyfloat", "hincrby"})
 _EXPIRES = frozenset({"expire", "pexpire", "expireat", "pexpireat"})

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
 import libcst as cst
 
 from safecall_lint.finding import Safety
-from safecall_lint.semantics import Semantics
 from safecall_lint.semantics.model import Function, Scope
-from safecall_lint.semantics.overload import Fault
 from safecall_lint.semantics.values import Site, Symbol
 from safecall_lint.visiting.comeback import with_time
 from safecall_lint.visiting.rewriting import fresh_name, spelled
 from safecall_lint.visiting.visitor import Place, Rewrite, Visitor
 from safecall_lint.visiting.walk import descendants
+
+if TYPE_CHECKING:
+    from safecall_lint.semantics import Semantics
+    from safecall_lint.semantics.overload import Fault
 
 _LATE = "the vendor did not answer in time"
 _SHOWN = 4

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import ast
+from typing import TYPE_CHECKING
 
 import libcst as cst
 
-from safecall_lint.knowledge import Fact
 from safecall_lint.semantics.calls import argument
-from safecall_lint.semantics.deployment import Processes
 from safecall_lint.semantics.model import Class, Function
 from safecall_lint.semantics.stores import in_memory, stored
 from safecall_lint.semantics.values import ClassValue
 from safecall_lint.visiting.visitor import Visitor
+
+if TYPE_CHECKING:
+    from safecall_lint.knowledge import Fact
+    from safecall_lint.semantics.deployment import Processes
 
 
 class PerPodCircuitBreaker(Visitor):

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import ast
+from typing import TYPE_CHECKING
 
 import libcst as cst
 
 from safecall_lint.semantics.calls import argument
-from safecall_lint.semantics.deployment import Processes
 from safecall_lint.semantics.model import Function
 from safecall_lint.semantics.stores import in_memory, stored
 from safecall_lint.semantics.values import Instance, Object
 from safecall_lint.visiting.visitor import Visitor
+
+if TYPE_CHECKING:
+    from safecall_lint.semantics.deployment import Processes
 
 _OWN = "a limiter in memory knows only the calls of its own process"
 

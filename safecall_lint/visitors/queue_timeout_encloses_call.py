@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import libcst as cst
 
 from safecall_lint.finding import Confidence, Safety
-from safecall_lint.semantics.admissions import QueueTimeout
 from safecall_lint.semantics.values import Site
 from safecall_lint.visiting.rewriting import fresh_name
 from safecall_lint.visiting.visitor import Rewrite, Visitor
+
+if TYPE_CHECKING:
+    from safecall_lint.semantics.admissions import QueueTimeout
 
 
 class QueueTimeoutEnclosesCall(Visitor):

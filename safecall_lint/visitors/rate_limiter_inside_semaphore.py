@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
 import libcst as cst
 
 from safecall_lint.finding import Safety, Severity
-from safecall_lint.semantics import Semantics
-from safecall_lint.semantics.holding import Hold
 from safecall_lint.semantics.model import Function, Scope
-from safecall_lint.semantics.scan import CallSite
-from safecall_lint.semantics.stalls import Stall
 from safecall_lint.semantics.values import Site
 from safecall_lint.visiting.slots import taken_label
 from safecall_lint.visiting.visitor import Rewrite, Visitor
+
+if TYPE_CHECKING:
+    from safecall_lint.semantics import Semantics
+    from safecall_lint.semantics.holding import Hold
+    from safecall_lint.semantics.scan import CallSite
+    from safecall_lint.semantics.stalls import Stall
 
 
 class RateLimiterInsideSemaphore(Visitor):

@@ -4,21 +4,24 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import libcst as cst
 
 from safecall_lint.finding import Safety, Severity
-from safecall_lint.semantics import Semantics
 from safecall_lint.semantics.exceptions import BROAD
 from safecall_lint.semantics.flow import own_nodes
 from safecall_lint.semantics.model import Function, Scope
-from safecall_lint.semantics.policies import RetryPolicy
 from safecall_lint.semantics.raising import TIMEOUT
-from safecall_lint.semantics.refusals import Refusal
 from safecall_lint.semantics.values import ClassValue, Symbol, Value
 from safecall_lint.visiting.retrying import RetryVisitor
 from safecall_lint.visiting.rewriting import before_handler, spelled, without_element
 from safecall_lint.visiting.visitor import Place, Rewrite
+
+if TYPE_CHECKING:
+    from safecall_lint.semantics import Semantics
+    from safecall_lint.semantics.policies import RetryPolicy
+    from safecall_lint.semantics.refusals import Refusal
 
 
 class RetriedQueueTimeout(RetryVisitor):

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING
 
 import libcst as cst
 
-from safecall_lint.semantics import Semantics
 from safecall_lint.semantics.flow import own_nodes
 from safecall_lint.semantics.model import Function, Scope
 from safecall_lint.semantics.scan import Frame
 from safecall_lint.semantics.values import Site
 from safecall_lint.visiting.first_chunk import until_first_chunk
 from safecall_lint.visiting.visitor import Rewrite, Visitor
+
+if TYPE_CHECKING:
+    from safecall_lint.semantics import Semantics
 
 _SENDING = frozenset(
     {"send", "send_text", "send_json", "send_bytes", "send_str", "put", "put_nowait", "emit", "publish"}

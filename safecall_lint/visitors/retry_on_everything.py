@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import ast
+from typing import TYPE_CHECKING
 
 import libcst as cst
 
 from safecall_lint.finding import Confidence, Safety
-from safecall_lint.knowledge import Fact
 from safecall_lint.semantics.attempted import by_hand, picks
 from safecall_lint.semantics.exceptions import BROAD
 from safecall_lint.semantics.model import Function, Scope
-from safecall_lint.semantics.policies import RetryPolicy
 from safecall_lint.semantics.repairs import repaired
-from safecall_lint.semantics.requeues import Requeue
-from safecall_lint.semantics.retries import RetryLoop
 from safecall_lint.semantics.values import Instance, Object, Site, Symbol, Value
 from safecall_lint.visiting.retrying import RetryVisitor
 from safecall_lint.visiting.rewriting import spelled
 from safecall_lint.visiting.visitor import Place, Rewrite
+
+if TYPE_CHECKING:
+    from safecall_lint.knowledge import Fact
+    from safecall_lint.semantics.policies import RetryPolicy
+    from safecall_lint.semantics.requeues import Requeue
+    from safecall_lint.semantics.retries import RetryLoop
 
 _TOO_MANY = 2
 _NO_FAILURES = frozenset(

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import ast
+from typing import TYPE_CHECKING
 
 import libcst as cst
 
 from safecall_lint.finding import Severity
 from safecall_lint.semantics.flow import own_nodes
-from safecall_lint.semantics.model import Function
-from safecall_lint.semantics.policies import RetryPolicy
 from safecall_lint.semantics.repairs import changed, repaired
-from safecall_lint.semantics.requeues import Requeue
-from safecall_lint.semantics.retries import RetryLoop
 from safecall_lint.semantics.values import Site
 from safecall_lint.visiting.retry_fixes import paused_handlers, varied_pause, varying_policy
 from safecall_lint.visiting.retrying import RetryVisitor
-from safecall_lint.visiting.visitor import Place, Rewrite
+
+if TYPE_CHECKING:
+    from safecall_lint.semantics.model import Function
+    from safecall_lint.semantics.policies import RetryPolicy
+    from safecall_lint.semantics.requeues import Requeue
+    from safecall_lint.semantics.retries import RetryLoop
+    from safecall_lint.visiting.visitor import Place, Rewrite
 
 _ENOUGH = 2
 

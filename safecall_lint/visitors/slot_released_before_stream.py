@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import ast
+from typing import TYPE_CHECKING
 
 import libcst as cst
 
 from safecall_lint.semantics.flow import own_nodes
-from safecall_lint.semantics.streams import Lazy
 from safecall_lint.semantics.uses import Use, uses
 from safecall_lint.semantics.values import Site
-from safecall_lint.visiting.context import Held
 from safecall_lint.visiting.slot_streams import held_by_reader, read_inside
 from safecall_lint.visiting.visitor import Rewrite, Visitor
+
+if TYPE_CHECKING:
+    from safecall_lint.semantics.streams import Lazy
+    from safecall_lint.visiting.context import Held
 
 _MESSAGE = "the slot is free again while the stream still runs"
 _HELP = "take the slot inside the generator, around the loop that reads the stream"

@@ -5,20 +5,23 @@ from __future__ import annotations
 import ast
 from collections.abc import Sequence
 from functools import cache
+from typing import TYPE_CHECKING
 
 import libcst as cst
 
 from safecall_lint.finding import Safety
 from safecall_lint.knowledge import Fact, knowledge
-from safecall_lint.semantics import Semantics
 from safecall_lint.semantics.calls import VendorCall, keyword_or_position
 from safecall_lint.semantics.exceptions import BROAD
-from safecall_lint.semantics.model import Function, Scope
-from safecall_lint.semantics.policies import RetryPolicy
-from safecall_lint.semantics.retries import RetryLoop
 from safecall_lint.semantics.values import Member, Site, Symbol
 from safecall_lint.visiting.retrying import RetryVisitor
 from safecall_lint.visiting.visitor import Place, Rewrite
+
+if TYPE_CHECKING:
+    from safecall_lint.semantics import Semantics
+    from safecall_lint.semantics.model import Function, Scope
+    from safecall_lint.semantics.policies import RetryPolicy
+    from safecall_lint.semantics.retries import RetryLoop
 
 
 @cache

@@ -5,17 +5,20 @@ from __future__ import annotations
 import ast
 import math
 from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
 import libcst as cst
 
-from safecall_lint.semantics import Semantics
 from safecall_lint.semantics.calls import VendorCall, keyword_or_position
 from safecall_lint.semantics.model import Function, Scope
-from safecall_lint.semantics.scan import Binding
 from safecall_lint.semantics.uses import Use, uses
 from safecall_lint.semantics.values import Instance, Site
 from safecall_lint.visiting.stream_timeouts import bounded_gap
 from safecall_lint.visiting.visitor import Rewrite, Visitor
+
+if TYPE_CHECKING:
+    from safecall_lint.semantics import Semantics
+    from safecall_lint.semantics.scan import Binding
 
 _GAP = ("read", "sock_read", "timeout")
 _WORDS = frozenset({".stream", ".send", ".create", "vendor"})

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import ast
+from typing import TYPE_CHECKING
 
 import libcst as cst
 
 from safecall_lint.finding import Safety
 from safecall_lint.semantics.flow import own_nodes, ways_out
-from safecall_lint.semantics.model import Function
 from safecall_lint.semantics.raising import within
-from safecall_lint.semantics.scan import CallSite, Frame
 from safecall_lint.semantics.values import Symbol, Value
 from safecall_lint.visiting.rewriting import before_handler, ending_in_raise, spelled
 from safecall_lint.visiting.visitor import Rewrite, Visitor
+
+if TYPE_CHECKING:
+    from safecall_lint.semantics.model import Function
+    from safecall_lint.semantics.scan import CallSite, Frame
 
 _CANCELLED = "asyncio.CancelledError"
 _EXIT = "builtins.GeneratorExit"

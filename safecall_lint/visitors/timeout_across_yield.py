@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import libcst as cst
 
-from safecall_lint.semantics.model import Function
-from safecall_lint.semantics.scan import Frame
 from safecall_lint.semantics.values import Instance, Site
 from safecall_lint.visiting.visitor import Visitor
+
+if TYPE_CHECKING:
+    from safecall_lint.semantics.model import Function
+    from safecall_lint.semantics.scan import Frame
 
 _KINDS = {"timeout-scope": "timeout", "task-group": "task group", "cancel-scope": "cancel scope"}
 _MANAGERS = frozenset({"asynccontextmanager", "contextmanager", "fixture", "hookimpl"})

@@ -6,17 +6,20 @@ import ast
 import math
 from collections.abc import Iterable
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import libcst as cst
 
 from safecall_lint.finding import Safety
-from safecall_lint.semantics.calls import VendorCall
-from safecall_lint.semantics.deadlines import Deadline
-from safecall_lint.semantics.model import Function
 from safecall_lint.semantics.raising import TIMEOUT
-from safecall_lint.semantics.scan import CallSite, Frame
 from safecall_lint.semantics.values import Constant, FunctionValue, Instance, Site
 from safecall_lint.visiting.visitor import Rewrite, Visitor
+
+if TYPE_CHECKING:
+    from safecall_lint.semantics.calls import VendorCall
+    from safecall_lint.semantics.deadlines import Deadline
+    from safecall_lint.semantics.model import Function
+    from safecall_lint.semantics.scan import CallSite, Frame
 
 _THREAD = "the thread runs on until the vendor answers, and keeps its place in the pool"
 _LONG = 60.0

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import libcst as cst
 
-from safecall_lint.semantics import Semantics
-from safecall_lint.semantics.fanout import FanOut
 from safecall_lint.semantics.model import Function, Scope
 from safecall_lint.semantics.values import Site
 from safecall_lint.visiting.spread import through_policy
 from safecall_lint.visiting.visitor import Rewrite, Visitor
+
+if TYPE_CHECKING:
+    from safecall_lint.semantics import Semantics
+    from safecall_lint.semantics.fanout import FanOut
 
 
 class UnboundedFanOut(Visitor):

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import libcst as cst
 
 from safecall_lint.finding import Safety
-from safecall_lint.knowledge import Fact
-from safecall_lint.semantics import Semantics
 from safecall_lint.semantics.calls import has_unpacking, keyword_or_position
-from safecall_lint.semantics.model import Scope
 from safecall_lint.semantics.values import Constant
 from safecall_lint.visiting.rewriting import keyword, with_keyword, without_argument
 from safecall_lint.visiting.visitor import Rewrite, Visitor
+
+if TYPE_CHECKING:
+    from safecall_lint.knowledge import Fact
+    from safecall_lint.semantics import Semantics
+    from safecall_lint.semantics.model import Scope
 
 _CONFIGS = ("limits-config", "connector")
 

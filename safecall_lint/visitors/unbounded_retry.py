@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import libcst as cst
 
-from safecall_lint.semantics.model import Function
-from safecall_lint.semantics.policies import RetryPolicy
-from safecall_lint.semantics.retries import RetryLoop
 from safecall_lint.semantics.values import Site
 from safecall_lint.visiting.retry_fixes import bounded_policy, counted_loop
 from safecall_lint.visiting.retrying import RetryVisitor
+
+if TYPE_CHECKING:
+    from safecall_lint.semantics.model import Function
+    from safecall_lint.semantics.policies import RetryPolicy
+    from safecall_lint.semantics.retries import RetryLoop
 
 _PATIENT = ("wait", "until", "poll", "connect", "listen", "watch", "ready", "worker", "consume", "monitor")
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import ast
+from typing import TYPE_CHECKING
 
 import libcst as cst
 
-from safecall_lint.semantics.model import Function
 from safecall_lint.visiting.visitor import Visitor
+
+if TYPE_CHECKING:
+    from safecall_lint.semantics.model import Function
 
 
 class UnboundedShield(Visitor):

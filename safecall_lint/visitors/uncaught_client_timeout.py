@@ -6,16 +6,19 @@ import ast
 import math
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import libcst as cst
 
 from safecall_lint.finding import Confidence, Safety
 from safecall_lint.semantics.exceptions import BROAD
-from safecall_lint.semantics.model import Scope
 from safecall_lint.semantics.raising import TIMEOUT, Escape, within
 from safecall_lint.semantics.values import Container, Site, Symbol
 from safecall_lint.visiting.rewriting import also_catching, spelled
 from safecall_lint.visiting.visitor import Rewrite, Visitor
+
+if TYPE_CHECKING:
+    from safecall_lint.semantics.model import Scope
 
 
 class UncaughtClientTimeout(Visitor):

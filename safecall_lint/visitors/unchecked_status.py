@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import libcst as cst
 
 from safecall_lint.finding import Safety
-from safecall_lint.semantics.model import Function
-from safecall_lint.semantics.responses import Response
 from safecall_lint.semantics.values import Constant, Instance, Site, Value
-from safecall_lint.visiting.context import Context
 from safecall_lint.visiting.visitor import Rewrite, Visitor
-from safecall_lint.visiting.walk import Replacement
+
+if TYPE_CHECKING:
+    from safecall_lint.semantics.model import Function
+    from safecall_lint.semantics.responses import Response
+    from safecall_lint.visiting.context import Context
+    from safecall_lint.visiting.walk import Replacement
 
 _BODIES = frozenset({"text", "read", "content"})
 

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import libcst as cst
 
 from safecall_lint.finding import Safety
-from safecall_lint.semantics import Semantics
-from safecall_lint.semantics.calls import VendorCall
 from safecall_lint.semantics.flow import leaves_loop
 from safecall_lint.semantics.keywords import asks_for_stream
 from safecall_lint.semantics.model import Function, Scope
 from safecall_lint.semantics.uses import Use, uses
 from safecall_lint.visiting.rewriting import spelled
 from safecall_lint.visiting.visitor import Rewrite, Visitor
+
+if TYPE_CHECKING:
+    from safecall_lint.semantics import Semantics
+    from safecall_lint.semantics.calls import VendorCall
 
 _HELD = "dropped unread it keeps its connection for ever, half read until the garbage collector finds it"
 

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import libcst as cst
 
 from safecall_lint.semantics.calls import VendorCall, keyword_or_position
-from safecall_lint.semantics.model import Function
-from safecall_lint.semantics.policies import RetryPolicy
-from safecall_lint.semantics.retries import RetryLoop
 from safecall_lint.semantics.values import Constant, Site, Value
 from safecall_lint.visiting.idempotency import keyed
 from safecall_lint.visiting.retrying import RetryVisitor
-from safecall_lint.visiting.visitor import Place, Rewrite
+
+if TYPE_CHECKING:
+    from safecall_lint.semantics.model import Function
+    from safecall_lint.semantics.policies import RetryPolicy
+    from safecall_lint.semantics.retries import RetryLoop
+    from safecall_lint.visiting.visitor import Place, Rewrite
 
 _CHANGING = frozenset({"post", "patch"})
 

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import ast
 import re
+from typing import TYPE_CHECKING
 
 import libcst as cst
 
 from safecall_lint.finding import Safety
 from safecall_lint.semantics.flow import own_nodes
-from safecall_lint.semantics.model import Function
-from safecall_lint.semantics.scan import CallSite, Frame
 from safecall_lint.semantics.values import FunctionValue, Instance, Member, Site, Symbol, Value
 from safecall_lint.visiting.rewriting import expression, with_keyword
 from safecall_lint.visiting.toward_runtime import from_runtime, price
 from safecall_lint.visiting.visitor import Rewrite, Visitor
+
+if TYPE_CHECKING:
+    from safecall_lint.semantics.model import Function
+    from safecall_lint.semantics.scan import CallSite, Frame
 
 _WAITS = ("shield", "wait-for", "fan-out", "sleep")
 _CANCELLED = "asyncio.CancelledError"

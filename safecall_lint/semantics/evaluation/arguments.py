@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import ast
+from typing import TYPE_CHECKING
 
-from safecall_lint.semantics.model import Function
+if TYPE_CHECKING:
+    from safecall_lint.semantics.model import Function
 
 
 def argument_of(call: ast.Call, name: str, function: Function) -> ast.expr | None:

@@ -7,7 +7,6 @@ import re
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from safecall_lint.semantics.model import Class, Module, Scope
 from safecall_lint.semantics.scan import dotted
 from safecall_lint.semantics.values import (
     ClassValue,
@@ -23,6 +22,7 @@ from safecall_lint.semantics.values import (
 
 if TYPE_CHECKING:
     from safecall_lint.semantics.evaluate import Evaluator
+    from safecall_lint.semantics.model import Class, Module, Scope
 
 _CACHING = frozenset({"property", "cached_property", "async_property", "alru_cache", "computed_field"})
 

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 from safecall_lint.semantics.evaluation.arguments import argument_of
 from safecall_lint.semantics.model import Function, Scope
-from safecall_lint.semantics.scan import Binding
 from safecall_lint.semantics.values import (
     ClassValue,
     Constant,
@@ -22,6 +21,7 @@ from safecall_lint.semantics.values import (
 
 if TYPE_CHECKING:
     from safecall_lint.semantics.evaluate import Evaluator
+    from safecall_lint.semantics.scan import Binding
 
 
 def by_value(ev: Evaluator, binding: Binding, owner: Scope) -> Iterable[Value]:

@@ -6,7 +6,6 @@ import ast
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Final
 
-from safecall_lint.semantics.model import Function, Scope
 from safecall_lint.semantics.values import (
     ClassValue,
     Constant,
@@ -23,6 +22,7 @@ from safecall_lint.semantics.values import (
 
 if TYPE_CHECKING:
     from safecall_lint.semantics.evaluate import Evaluator
+    from safecall_lint.semantics.model import Function, Scope
 
 _COPIES = frozenset(f"builtins.{name}" for name in ("list", "tuple", "set", "sorted", "reversed"))
 _TRANSPARENT: Final = {

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from safecall_lint.knowledge import Fact
-from safecall_lint.semantics.model import Class, Function
-from safecall_lint.semantics.project import Project
+
+if TYPE_CHECKING:
+    from safecall_lint.semantics.model import Class, Function
+    from safecall_lint.semantics.project import Project
 
 _DECLARED_KINDS = {
     "clients": "client",

@@ -6,11 +6,11 @@ import ast
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Final
 
-from safecall_lint.semantics.model import Scope
 from safecall_lint.semantics.values import Constant, Container, LambdaValue, Value
 
 if TYPE_CHECKING:
     from safecall_lint.semantics.evaluate import Evaluator
+    from safecall_lint.semantics.model import Scope
 
 _ARITHMETIC: Final[dict[type[ast.operator], Callable[[float, float], float]]] = {
     ast.Add: lambda a, b: a + b,

@@ -6,12 +6,12 @@ import ast
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from safecall_lint.semantics.model import Scope
 from safecall_lint.semantics.scan import dotted
 from safecall_lint.semantics.values import ClassValue, Container, Instance, Object, Symbol, Value
 
 if TYPE_CHECKING:
     from safecall_lint.semantics.evaluate import Evaluator
+    from safecall_lint.semantics.model import Scope
 
 _WRAPPERS = frozenset({"Optional", "Annotated", "Union", "Final", "ClassVar", "Required", "NotRequired", "Awaitable"})
 _STREAMS = frozenset({"AsyncIterator", "AsyncGenerator", "Iterator", "Generator", "AsyncIterable", "Iterable"})
