@@ -138,10 +138,8 @@ def _left_early(use: Use) -> bool:
 
 def _handed_on(use: Use) -> bool:
     """Whether the body's pieces go to somebody who reads them later, so that only he can close."""
-    call = use.around[1] if len(use.around) > 2 else None
-    reader = use.around[2] if isinstance(call, ast.Call) else use.around[0]
-    looped = isinstance(reader, ast.For | ast.AsyncFor | ast.comprehension)
-    return use.how == "iterate" and not looped
+    outer = [node for node in use.around if not isinstance(node, ast.Attribute | ast.Call)]
+    return use.how == "iterate" and not (outer and isinstance(outer[0], ast.For | ast.AsyncFor | ast.comprehension))
 
 
 def _drained(found: list[Use]) -> bool:
