@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import libcst as cst
@@ -13,11 +14,18 @@ from safecall_lint.visiting.lifting import around_loop, through_accessor, varies
 from safecall_lint.visiting.visitor import Place, Rewrite, Visitor
 
 if TYPE_CHECKING:
+    from safecall_lint.semantics import Semantics
+    from safecall_lint.semantics.model import Scope
     from safecall_lint.semantics.scan import CallSite
 
 
 class ClientPerRequest(Visitor):
     needs = (frozenset({"client", "with:client", "vendor"}),)
+
+    @classmethod
+    def worth(cls, semantics: Semantics, scopes: Sequence[Scope]) -> bool:
+        sites = ((site, scope) for scope in scopes if isinstance(scope, Function) for site in scope.scan.calls)
+        return any(semantics.lifetimes.made(site, scope) for site, scope in sites)
 
     def visit_Call(self, node: cst.Call) -> None:
         scope = self.context.scope

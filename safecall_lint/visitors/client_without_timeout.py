@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import libcst as cst
@@ -16,6 +17,8 @@ from safecall_lint.visiting.rewriting import keyword, with_keyword
 from safecall_lint.visiting.visitor import Place, Rewrite, Visitor
 
 if TYPE_CHECKING:
+    from safecall_lint.semantics import Semantics
+    from safecall_lint.semantics.model import Scope
     from safecall_lint.semantics.timeouts import Unbounded
 
 _LONG = 300.0
@@ -25,6 +28,11 @@ _HEADLINE = "nothing ends this wait when the peer falls silent"
 
 class ClientWithoutTimeout(Visitor):
     needs = (frozenset({"client", "call", "vendor"}),)
+
+    @classmethod
+    def worth(cls, semantics: Semantics, scopes: Sequence[Scope]) -> bool:
+        sites = ((site.node, scope) for scope in scopes for site in scope.scan.calls)
+        return not scopes or any(_may_wait(semantics, call, scope) for call, scope in sites)
 
     def visit_Call(self, node: cst.Call) -> None:
         call, scope = self.context.call(node), self.context.scope
@@ -242,6 +250,19 @@ class ClientWithoutTimeout(Visitor):
         if config.complete and not keyword(arg.value, "read"):
             return with_keyword(arg.value, "read", "30.0")
         return with_keyword(arg.value, config.bounds[0], config.timeout_remedy or _SANE)
+
+
+def _may_wait(semantics: Semantics, call: ast.Call, scope: Scope) -> bool:
+    """Whether a call says something about a client's timeout, or goes by a default that may be none."""
+    made = semantics.calls.symbol(call, scope)
+    if made and made.kind == "client":
+        short = made.timeout_default is not None and made.timeout_default <= _LONG
+        return not short or keyword_or_position(call, made.timeout_keyword, made.timeout_position) is not None
+    vendor = semantics.calls.vendor(call, scope)
+    if vendor is None:
+        return False
+    name = vendor.fact.call_timeout if vendor.client is not None else vendor.fact.timeout_keyword
+    return vendor.fact.timeout_default is None or bool(name and keyword_or_position(vendor.node, name))
 
 
 def _inline(arg: cst.Arg | None, cause: Unbounded) -> bool:

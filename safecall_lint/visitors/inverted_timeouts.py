@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import libcst as cst
@@ -13,6 +13,7 @@ from safecall_lint.semantics.values import Site
 from safecall_lint.visiting.visitor import Place, Visitor
 
 if TYPE_CHECKING:
+    from safecall_lint.semantics import Semantics
     from safecall_lint.semantics.deadlines import Deadline
     from safecall_lint.semantics.model import Function, Scope
 
@@ -21,6 +22,11 @@ _ENDLESS = 100_000
 
 class InvertedTimeouts(Visitor):
     needs = (frozenset({"with:timeout-scope", "wait-for"}),)
+
+    @classmethod
+    def worth(cls, semantics: Semantics, scopes: Sequence[Scope]) -> bool:
+        limits = (limit for scope in scopes for limit in semantics.deadlines.of(scope))
+        return any(limit.seconds is not None for limit in limits)
 
     def leave_FunctionDef(self, node: cst.FunctionDef) -> None:
         twin = self.context.twin(node)

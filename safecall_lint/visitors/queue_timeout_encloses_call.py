@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import libcst as cst
@@ -12,7 +13,9 @@ from safecall_lint.visiting.rewriting import fresh_name
 from safecall_lint.visiting.visitor import Rewrite, Visitor
 
 if TYPE_CHECKING:
+    from safecall_lint.semantics import Semantics
     from safecall_lint.semantics.admissions import QueueTimeout
+    from safecall_lint.semantics.model import Scope
 
 
 class QueueTimeoutEnclosesCall(Visitor):
@@ -20,6 +23,10 @@ class QueueTimeoutEnclosesCall(Visitor):
         frozenset({"with:timeout-scope", "wait-for"}),
         frozenset({"with:gate", "with:lock", "with:limiter", "acquire", "first-party"}),
     )
+
+    @classmethod
+    def worth(cls, semantics: Semantics, scopes: Sequence[Scope]) -> bool:
+        return not scopes or any(semantics.admissions.queue_timeouts(scope) for scope in scopes)
 
     def visit_With(self, node: cst.With) -> None:
         twin = self.context.twin(node)
