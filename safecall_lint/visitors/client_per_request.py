@@ -25,7 +25,10 @@ class ClientPerRequest(Visitor):
     @classmethod
     def worth(cls, semantics: Semantics, scopes: Sequence[Scope]) -> bool:
         sites = ((site, scope) for scope in scopes if isinstance(scope, Function) for site in scope.scan.calls)
-        return any(semantics.lifetimes.made(site, scope) for site, scope in sites)
+        lifetimes = semantics.lifetimes
+        return any(
+            lifetimes.made(site, scope) and lifetimes.fate(site.node, scope) is Fate.USED for site, scope in sites
+        )
 
     def visit_Call(self, node: cst.Call) -> None:
         scope = self.context.scope

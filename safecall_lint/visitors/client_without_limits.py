@@ -17,6 +17,8 @@ from safecall_lint.visiting.visitor import Place, Rewrite, Visitor
 
 if TYPE_CHECKING:
     from safecall_lint.knowledge import Fact
+    from safecall_lint.semantics import Semantics
+    from safecall_lint.semantics.model import Scope
     from safecall_lint.semantics.scan import CallSite
     from safecall_lint.semantics.sharing import Shared
 
@@ -24,10 +26,15 @@ if TYPE_CHECKING:
 class ClientWithoutLimits(Visitor):
     needs = (frozenset({"client"}),)
 
+    @classmethod
+    def worth(cls, semantics: Semantics, scopes: Sequence[Scope]) -> bool:
+        facts = (semantics.calls.symbol(site.node, scope) for scope in scopes for site in scope.scan.calls)
+        return not scopes or any(map(_limitable, facts))
+
     def visit_Call(self, node: cst.Call) -> None:
         call, scope = self.context.call(node), self.context.scope
         fact = self.semantics.calls.symbol(call, scope)
-        if fact is None or fact.kind != "client" or fact.style != "async" or not fact.limits_keyword:
+        if fact is None or not _limitable(fact):
             return
         carriers = [*self._carriers(call, fact)]
         if fact.library == "declared" or None in carriers:
@@ -126,3 +133,8 @@ _LIMITS = {
 def _default(fact: Fact) -> str:
     kept = f", {fact.keepalive_default} of them kept open" if fact.keepalive_default else ""
     return f"`{fact.library}` allows {fact.limits_default} connections per client{kept}, unless told otherwise"
+
+
+def _limitable(fact: Fact | None) -> bool:
+    """Whether a call makes an async client that can be given limits."""
+    return fact is not None and fact.kind == "client" and fact.style == "async" and bool(fact.limits_keyword)

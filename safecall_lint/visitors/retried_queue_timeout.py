@@ -173,7 +173,7 @@ def _refused(semantics: Semantics, function: Function) -> bool:
         return True
     blocks = [item.node for item in function.scan.tries if isinstance(item.node, ast.Try)]
     return any(
-        semantics.refusals.of_block(block, function)
+        next(semantics.refusals.of_block(block, function), None)
         or any(_names_overload(semantics, handler, function) for handler in block.handlers)
         for block in blocks
     )

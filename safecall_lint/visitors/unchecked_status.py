@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import ast
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import libcst as cst
 
 from safecall_lint.finding import Safety
+from safecall_lint.semantics.model import Function
 from safecall_lint.semantics.values import Constant, Instance, Site, Value
 from safecall_lint.visiting.visitor import Rewrite, Visitor
 
 if TYPE_CHECKING:
-    from safecall_lint.semantics.model import Function
+    from safecall_lint.semantics import Semantics
+    from safecall_lint.semantics.model import Scope
     from safecall_lint.semantics.responses import Response
     from safecall_lint.visiting.context import Context
     from safecall_lint.visiting.walk import Replacement
@@ -25,6 +29,10 @@ class UncheckedStatus(Visitor):
     def __init__(self, context: Context) -> None:
         super().__init__(context)
         self._told: set[tuple[int, int]] = set()
+
+    @classmethod
+    def worth(cls, semantics: Semantics, scopes: Sequence[Scope]) -> bool:
+        return any(_reads_body(semantics, scope) for scope in scopes if isinstance(scope, Function))
 
     def visit_Call(self, node: cst.Call) -> None:
         if isinstance(node.func, cst.Attribute):
@@ -113,6 +121,14 @@ class UncheckedStatus(Visitor):
 
     def _line(self) -> cst.SimpleStatementLine | None:
         return next((item for item in reversed(self.context.stack) if isinstance(item, cst.SimpleStatementLine)), None)
+
+
+def _reads_body(semantics: Semantics, function: Function) -> bool:
+    """Whether a function takes the body out of a response."""
+    read = [site.node.func for site in function.scan.calls]
+    read += [item.value for item in function.scan.returns if item.value is not None]
+    taken = [expr.value for expr in read if isinstance(expr, ast.Attribute) and expr.attr in {"json", *_BODIES}]
+    return any(semantics.responses.of(value) for expr in taken for value in semantics.evaluator.values(expr, function))
 
 
 def _nothing(value: Value) -> bool:
