@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from safecall_lint.cache import NAME, Cache
+from safecall_lint.cache.folder import is_foreign, leads_out
 from safecall_lint.finding import Severity
 from safecall_lint.reporters import Format
 from safecall_lint.settings import Lookup, Profile, Settings, SettingsError
@@ -71,19 +72,20 @@ def lookup(options: Options) -> Lookup:
 
 
 def cache(options: Options, settings: Lookup) -> Cache | None:
-    """The cache of a run: where the command line says, else where the settings of the working directory say.
+    """The cache of a run: where the command line says, else where the settings of the working directory say. A link in
+    the project does not lead it out of there.
 
     Raises:
-        UsageError: what is named is no folder.
+        UsageError: what is named is no folder, or one with other files.
     """
     if options.no_cache:
         return None
     here = settings.of(Path.cwd())
     named = options.cache_dir or (here.root / here.cache_dir if here.cache_dir else None)
-    if named and named.exists() and not named.is_dir():
-        option = "--cache-dir" if options.cache_dir else "`cache-dir`"
-        raise UsageError(f"{option}: {named} is not a folder")
-    return Cache((named or here.root / NAME).absolute())
+    if named:
+        _check_folder(named, "--cache-dir" if options.cache_dir else "`cache-dir`")
+    place = named or here.root / NAME
+    return None if not options.cache_dir and leads_out(place, here.root) else Cache(place.absolute())
 
 
 def split(values: list[str] | None) -> tuple[str, ...]:
@@ -97,6 +99,13 @@ def _check(option: str, words: tuple[str, ...]) -> None:
     except BadValue as error:
         near = f"; the nearest is {error.near}" if error.near else ""
         raise UsageError(f"--{option}: {error.message}{near}") from None
+
+
+def _check_folder(named: Path, option: str) -> None:
+    if named.exists() and not named.is_dir():
+        raise UsageError(f"{option}: {named} is not a folder")
+    if is_foreign(named):
+        raise UsageError(f"{option}: {named} is no cache and holds other files; name a new or an empty folder")
 
 
 def _config(path: Path) -> Settings:

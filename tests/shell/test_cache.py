@@ -195,17 +195,14 @@ def test_what_nobody_uses_and_what_was_never_finished_is_cleared_away(
     project: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     output(capsys)
-    old, unfinished = project / NAME / "0123.json", project / NAME / "0123.json.7.writing"
-    for path in (old, unfinished):
+    ours = [project / NAME / f"0123456789abcdef.json{end}" for end in ("", ".7.writing")]
+    foreign = [project / NAME / name for name in ("notes.txt", "0123.json", "draft.writing", "0123456789ABCDEF.json")]
+    for path in (*ours, *foreign):
         path.write_text("x")
         os.utime(path, (1, 1))
-    mine = project / NAME / "notes.txt"
-    mine.write_text("mine")
-    os.utime(mine, (1, 1))
     output(capsys, "--exclude", "none")
-    assert not old.exists()
-    assert not unfinished.exists()
-    assert mine.exists()
+    assert not any(path.exists() for path in ours)
+    assert all(path.exists() for path in foreign)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
