@@ -118,6 +118,9 @@ class _Crew:
         """The reports of the files from `first` on."""
         from multiprocessing.connection import wait
 
+        from safecall_lint.visiting.loading import load_parser
+
+        load_parser()
         gc.freeze()
         try:
             for chunks in _lanes(self.targets, first, self.size):

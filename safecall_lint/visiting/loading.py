@@ -84,3 +84,9 @@ def _put_off_the_parser() -> None:
     if spec:
         module = sys.modules[_PARSER] = module_from_spec(spec)
         module.__class__ = _PutOff
+
+
+def load_parser() -> None:
+    """Load LibCST now if a file has come far enough to make it likely: what a process has loaded before it forks, the
+    forked ones need not load again."""
+    getattr(sys.modules.get(_PARSER), "parse_module", None)
