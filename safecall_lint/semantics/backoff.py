@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import math
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -77,10 +78,13 @@ class _Run:
     def counts(self, source: ast.expr) -> range:
         if not (isinstance(source, ast.Call) and isinstance(source.func, ast.Name) and source.func.id == "range"):
             raise _Unknown
-        bounds = [int(self.number(argument)) for argument in source.args]
-        if not bounds or len(range(*bounds)) > _TURNS:
+        try:
+            counts = range(*[int(self.number(argument)) for argument in source.args])
+        except (TypeError, ValueError):
+            raise _Unknown from None
+        if counts[_TURNS:]:
             raise _Unknown
-        return range(*bounds)
+        return counts
 
     def turn(self, body: list[ast.stmt]) -> None:
         with suppress(_Next):
@@ -146,7 +150,7 @@ class _Run:
 
     def sleep(self, call: ast.Call) -> None:
         if self.calls.pause(call, self.function):
-            self.seconds += self.number(call.args[0] if call.args else None)
+            self.seconds = _finite(self.seconds + self.number(call.args[0] if call.args else None))
 
     # -- numbers -------------------------------------------------------------------------------------------------
 
@@ -198,20 +202,8 @@ class _Run:
     def arithmetic(self, node: ast.BinOp) -> float:
         left, right = self.number(node.left), self.number(node.right)
         try:
-            match node.op:
-                case ast.Add():
-                    return left + right
-                case ast.Sub():
-                    return left - right
-                case ast.Mult():
-                    return left * right
-                case ast.Div():
-                    return left / right
-                case ast.Pow() if abs(right) < 100:
-                    return float(left**right)
-                case _:
-                    raise _Unknown
-        except (ArithmeticError, ValueError):
+            return _finite(_result(node.op, left, right))
+        except (ArithmeticError, TypeError):
             raise _Unknown from None
 
     def call(self, func: ast.expr, args: list[ast.expr]) -> float:
@@ -240,3 +232,25 @@ class _Run:
         if not found:
             raise _Unknown
         return found
+
+
+def _result(operator: ast.operator, left: float, right: float) -> float:
+    match operator:
+        case ast.Add():
+            return left + right
+        case ast.Sub():
+            return left - right
+        case ast.Mult():
+            return left * right
+        case ast.Div():
+            return left / right
+        case ast.Pow() if abs(right) < 100:
+            return float(left**right)
+        case _:
+            raise _Unknown
+
+
+def _finite(number: float) -> float:
+    if not math.isfinite(number):
+        raise _Unknown
+    return number

@@ -6,6 +6,7 @@ from __future__ import annotations
 import ast
 import builtins
 import os
+import sys
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -227,13 +228,15 @@ class Evaluator:
         ]
 
     def number(self, expr: ast.expr | None, scope: Scope) -> float | None:
-        """The number that `expr` is wherever it is reached, or None."""
+        """The number that `expr` is wherever it is reached, or None; also where no float holds it."""
         found = {value.value for value in self.values(expr, scope) if isinstance(value, Constant)}
         every = self.values(expr, scope)
         if len(found) != 1 or len(every) != 1:
             return None
         (only,) = found
-        return float(only) if isinstance(only, int | float) and not isinstance(only, bool) else None
+        if isinstance(only, bool) or not isinstance(only, int | float):
+            return None
+        return float(only) if abs(only) <= sys.float_info.max else None
 
 
 def _bound_to(value: Value, name: str, receiver: Object | ClassValue) -> Value:
