@@ -144,6 +144,11 @@ class Knowledge:
     def fact(self, name: str) -> Fact | None:
         return self.facts.get(name) or self.facts.get(self.canonical(name))
 
+    def knows(self, name: str) -> bool:
+        """Whether the tables have a row for `name`."""
+        canonical = self.canonical(name)
+        return canonical in self.facts or canonical in self.exceptions
+
     def ancestors(self, name: str) -> tuple[str, ...]:
         """`name` and every class above it, nearest first."""
         seen: dict[str, None] = {}

@@ -13,7 +13,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Final
 
 from safecall_lint.knowledge import Fact, Knowledge, knowledge
-from safecall_lint.semantics.evaluation import attributes, bindings, calling, expressions, hints
+from safecall_lint.semantics.evaluation import attributes, bindings, calling, expressions, hints, origin
 from safecall_lint.semantics.evaluation.answers import Answers
 from safecall_lint.semantics.evaluation.declared import declared_kind, declared_name
 from safecall_lint.semantics.project import RUNTIME, Project
@@ -39,11 +39,12 @@ _BUILTINS = frozenset(dir(builtins))
 
 @dataclass
 class Evaluator:
-    """Answers `values(expr, scope)` over one project."""
+    """Answers `values(expr, scope)` over one project. `brought` is what stars bring, by name and module."""
 
     project: Project
     facts: Knowledge = field(default_factory=knowledge)
     answers: Answers[tuple[Value, ...]] = field(default_factory=lambda: Answers(()), repr=False)
+    brought: dict[tuple[str, Module], list[tuple[Binding, Scope]]] = field(default_factory=dict, repr=False)
     _names: dict[tuple[str, Scope], tuple[Value, ...]] = field(default_factory=dict, repr=False)
 
     # -- expressions ---------------------------------------------------------------------------------------------
@@ -72,7 +73,7 @@ class Evaluator:
         if known is not None:
             return known
         before = self.answers.cuts
-        rows = scope.lookup(name)
+        rows = origin.rows(self, name, scope)
         if rows:
             found = _distinct(value for binding, owner in rows for value in self.bound(binding, owner))
         else:

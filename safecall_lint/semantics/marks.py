@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from safecall_lint.knowledge import knowledge
 from safecall_lint.semantics.calls import Calls, is_request
+from safecall_lint.semantics.evaluation import origin
 from safecall_lint.semantics.holding import Holding
 from safecall_lint.semantics.values import (
     ClassValue,
@@ -90,7 +91,7 @@ class Marks:
             for site in scope.scan.calls:
                 if not self._inside(site.node):
                     continue
-                if telling is None or _may_tell(site.node.func, scope, telling):
+                if telling is None or _may_tell(site.node.func, scope, telling, self.evaluator):
                     self.seen.update(_of_call(site, scope, self.evaluator))
                 else:
                     self.seen.add("first-party")
@@ -154,13 +155,14 @@ def _is_wild(module: Module) -> bool:
     return wild_packages().search(module.source.utf8) is not None
 
 
-def _may_tell(func: ast.expr, scope: Scope, telling: frozenset[str]) -> bool:
-    """A plain name, a name the tables know, something of an imported module, or a chain as deep as the vendors' SDKs
-    have them."""
+def _may_tell(func: ast.expr, scope: Scope, telling: frozenset[str], evaluator: Evaluator) -> bool:
+    """A plain name, a name the tables know, something imported or of a module that is, or a chain as deep as the
+    vendors' SDKs have them."""
     if not isinstance(func, ast.Attribute) or func.attr in telling:
         return True
     if isinstance(func.value, ast.Name):
-        return any(row.form == "import" for row, _ in scope.lookup(func.value.id))
+        rows = origin.rows(evaluator, func.value.id, scope)
+        return any(row.form == "import" or owner.module is not scope.module for row, owner in rows)
     return isinstance(func.value, ast.Attribute) and not (
         isinstance(func.value.value, ast.Name) and func.value.value.id in ("self", "cls")
     )

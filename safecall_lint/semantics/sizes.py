@@ -9,6 +9,7 @@ from enum import IntEnum
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
+from safecall_lint.semantics.evaluation import origin
 from safecall_lint.semantics.evaluation.arguments import argument_of
 from safecall_lint.semantics.lengths import (
     ONE_MORE,
@@ -103,7 +104,7 @@ class Sizes:
     # -- names -------------------------------------------------------------------------------------------------------
 
     def _named(self, name: str, scope: Scope) -> Size:
-        rows = scope.lookup(name)
+        rows = origin.rows(self.calls.evaluator, name, scope)
         owner = rows[0][1] if rows else scope
         if (isinstance(owner, Function) and is_measured(name, owner)) or self._is_cut(name, scope, rows):
             return Size.FEW

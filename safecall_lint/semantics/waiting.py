@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from safecall_lint.semantics.evaluation import origin
 from safecall_lint.semantics.holding import Hold, Holding, Taken
 from safecall_lint.semantics.model import Class, Function, Module
 
@@ -69,8 +70,7 @@ class Waiting:
 
     # -- who waits ---------------------------------------------------------------------------------------------------
 
-    @staticmethod
-    def _shared(hold: Hold, function: Function) -> bool:
+    def _shared(self, hold: Hold, function: Function) -> bool:
         """Whether a gate belongs to the object or the module, not to a fan-out of its own function."""
         root: ast.expr = hold.taken.node
         while isinstance(root, ast.Attribute | ast.Call | ast.Subscript):
@@ -79,7 +79,8 @@ class Waiting:
             return False
         if root.id == function.first_parameter:
             return True
-        return any(isinstance(owner, Module) for _, owner in function.lookup(root.id))
+        rows = origin.rows(self.holding.calls.evaluator, root.id, function)
+        return any(isinstance(owner, Module) for _, owner in rows)
 
     def _serves(self, function: Function) -> bool:
         """Whether requests reach a function: it is a route or middleware, or belongs to a project that has some."""

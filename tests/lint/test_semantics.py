@@ -199,6 +199,36 @@ PACKAGES = {
             reveal(http.client)  # client
             """,
     },
+    "names that a star brings are the module's own": {
+        "pyproject.toml": "",
+        "lib.py": """
+            import asyncio
+            from httpx import *
+            from use import *
+            slots = asyncio.Semaphore(20)
+            client = AsyncClient()
+            own = asyncio.Semaphore(1)
+            def open(): return client
+            """,
+        "hub.py": "from lib import *",
+        "use.py": """
+            from hub import *
+            own = 3
+            reveal(slots)  # gate
+            reveal(asyncio.Semaphore(2))  # gate
+            reveal(missing)  # unknown
+            reveal(own)  # 3
+            async def use():
+                reveal(client)  # client
+                reveal(open())  # client
+                reveal(AsyncClient())  # client
+            """,
+        "through.py": """
+            import use
+            reveal(use.slots)  # gate
+            reveal(use.missing)  # unknown
+            """,
+    },
     "application state that another module sets": {
         "pyproject.toml": "",
         "app/http.py": """

@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+from safecall_lint.semantics.evaluation import origin
 from safecall_lint.semantics.scan import dotted
 from safecall_lint.semantics.values import (
     ClassValue,
@@ -68,24 +69,12 @@ def _set_in(ev: Evaluator, name: str, module: Module) -> Iterable[Value]:
 
 
 def _module_attribute(ev: Evaluator, module: Module, name: str) -> tuple[Value, ...]:
-    found = ev.named(name, module) if module.lookup(name) else ()
+    found = ev.named(name, module) if origin.rows(ev, name, module) else ()
     if not found and module.is_package:
         inner = ev.project.resolve(f".{name}", module)
         if inner and not inner[1]:
             return (ModuleValue(inner[0]),)
-    return found or _starred(ev, module, name)
-
-
-def _starred(ev: Evaluator, module: Module, name: str) -> tuple[Value, ...]:
-    return ev.guarded(f"star {name}", module, None, lambda: through_star(ev, module, name))
-
-
-def through_star(ev: Evaluator, module: Module, name: str) -> Iterable[Value]:
-    """A name that comes through `from module import *`."""
-    for binding in module.scan.bindings.get("*", ()):
-        found = ev.project.resolve(binding.target.removesuffix("*").removesuffix("."), module)
-        if found and not found[1]:
-            yield from _module_attribute(ev, found[0], name)
+    return found
 
 
 def _inherited(ev: Evaluator, value: Object, name: str) -> tuple[Value, ...]:
