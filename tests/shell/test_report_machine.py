@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -104,6 +107,23 @@ def test_sarif_points_at_the_place_in_characters() -> None:
     assert location["region"] == {"startLine": 1, "startColumn": 5, "endLine": 1, "endColumn": 10}
     assert location["artifactLocation"] == {"uri": "app/my%20llm.py", "uriBaseId": "%SRCROOT%"}
     assert result["relatedLocations"][0]["message"] == {"text": "made here"}
+
+
+@pytest.mark.parametrize(("path", "uri"), [("b\udcff.py", "b%FF.py"), ("ä.py", "%C3%A4.py")])
+def test_sarif_names_a_file_by_its_bytes(path: str, uri: str) -> None:
+    location = sarif(replace(FINDING, path=path))["runs"][0]["results"][0]["locations"][0]["physicalLocation"]
+    assert location["artifactLocation"]["uri"] == uri
+
+
+@pytest.mark.parametrize("format", Format)
+def test_a_name_that_is_no_text_costs_no_report(format: Format, here: Path) -> None:
+    Path(os.fsdecode(b"b\xff.py")).write_text("import httpx\nx = (\n")
+    command = [sys.executable, "-m", "safecall_lint", "--output-format", format.value, "."]
+    done = subprocess.run(command, capture_output=True, env={**os.environ, "PYTHONUTF8": "1"}, check=False)
+    assert (done.returncode, done.stderr) == (1, b"")
+    text = done.stdout.decode("utf-8")
+    assert "syntax-error" in text
+    assert format not in (Format.JSON, Format.SARIF) or json.loads(text)
 
 
 def test_sarif_carries_the_fix_and_the_rule_s_page() -> None:
