@@ -15,7 +15,8 @@ Headers: TypeAlias = Mapping[str, str]
 LONGEST_WAIT = 3600.0
 """Seconds. Vendors have sent years; a wait above this is cut to it, and a deadline then refuses it."""
 
-_DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
+_DURATION = re.compile(r"([0-9]+(?:\.[0-9]+)?)(ms|s|m|h|d)")
+_NUMBER = re.compile(r"(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _EPOCH_FROM = 1e9
 _EPOCH_IN_MS_FROM = 1e11
@@ -58,11 +59,10 @@ def _lower(headers: Headers) -> dict[str, str]:
 
 
 def _scaled(text: str | None, unit: float) -> float | None:
-    try:
-        number = float(text or "")
-    except ValueError:
+    if not text or _NUMBER.fullmatch(text) is None:  # `float` alone also takes 1_000, and the digits of every script
         return None
-    return number * unit if math.isfinite(number) and number >= 0 else None
+    number = float(text)
+    return number * unit if math.isfinite(number) else None
 
 
 def _moment(text: str | None, found: Headers, wall: float) -> float | None:
@@ -87,9 +87,9 @@ def _date(text: str) -> float | None:
     for parse in (parsedate_to_datetime, datetime.fromisoformat):
         try:
             when = parse(text)
-        except ValueError:
+            return (when if when.tzinfo else when.replace(tzinfo=UTC)).timestamp()
+        except (ValueError, OverflowError):  # of a year beyond the range of a machine's integers it is the second
             continue
-        return (when if when.tzinfo else when.replace(tzinfo=UTC)).timestamp()
     return None
 
 

@@ -17,6 +17,7 @@ from safecall_lint.runtime import (
     DeadlineExceeded,
     Event,
     QueueTimeout,
+    Rate,
     Retry,
     StreamLimits,
     StreamTimeout,
@@ -106,6 +107,17 @@ async def test_a_rate_limit_is_waited_out(http: ModuleType, vendor: Vendor) -> N
         assert (await client.post("/", json={})).status_code == 200
     first, second = vendor.traffic.requests
     assert 3 <= second.at - first.at < 4
+
+
+@on_both_clients
+async def test_a_date_that_is_none_costs_no_answer(http: ModuleType, vendor: Vendor) -> None:
+    never = "Mon, 01 Jan 99999999999999 00:00:00 GMT"
+    told = {"x-ratelimit-remaining-requests": "5", "x-ratelimit-reset-requests": never}
+    policy = a_policy(rate=Rate(500, per=60))
+    vendor.on("/", reply(429, headers={"retry-after": never, "date": never}), reply(200, {"paid": 1}, headers=told))
+    async with client_of(policy, http, vendor) as client:
+        assert (await client.get("/")).json() == {"paid": 1}
+    assert policy.state().in_use == 0
 
 
 @on_both_clients
