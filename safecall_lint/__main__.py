@@ -7,14 +7,15 @@ import sys
 from contextlib import suppress
 from typing import NoReturn
 
+_INTERNAL = 3
 _INTERRUPTED = 130
 
 
 def main() -> None:
     """Run the command line and exit with its code."""
-    from safecall_lint.cli import run
-
     try:
+        from safecall_lint.cli import run
+
         code = run(sys.argv[1:])
         sys.stdout.flush()
     except BrokenPipeError:
@@ -37,11 +38,17 @@ def _leave(code: int) -> NoReturn:
 
 
 def _failed(error: Exception) -> int:
-    from safecall_lint.cli.conclude import INTERNAL, tell_crash
-    from safecall_lint.report import Crash
+    """Say that we failed. `python -m` looks for modules in the working directory first, so that a file there can take
+    the place of what is needed to say it."""
+    try:
+        from safecall_lint.cli.conclude import tell_crash
+        from safecall_lint.report import Crash
 
-    tell_crash(Crash.of(error, ""))
-    return INTERNAL
+        tell_crash(Crash.of(error, ""))
+    except Exception:  # noqa: BLE001 - whatever the module in the way does
+        cause = " ".join(f"{type(error).__name__}: {error}".split())
+        print(f"internal error: {cause}; does a file here have the name of a module of Python's?", file=sys.stderr)
+    return _INTERNAL
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 
@@ -18,6 +19,7 @@ STDIN = "-"
 def run(options: Options) -> int:
     """Carry out a lint run and give its exit code."""
     try:
+        _check_place()
         return _run(options, lookup(options))
     except UsageError as error:
         return _refuse(str(error))
@@ -26,6 +28,14 @@ def run(options: Options) -> int:
     except SettingsError as error:
         near = f"; the nearest is `{error.near}`" if error.near else ""
         return _refuse(f"{printed(str(error.path.absolute()))}:{error.line}: {error.message}{near}")
+
+
+def _check_place() -> None:
+    """Settings, names in the report and the cache all start from the working directory."""
+    try:
+        os.getcwd()
+    except OSError:
+        raise UsageError("the working directory is gone; change to one that exists") from None
 
 
 def _run(options: Options, settings: Lookup) -> int:

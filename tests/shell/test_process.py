@@ -8,6 +8,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.cases import write
 
 COMMAND = [sys.executable, "-m", "safecall_lint"]
@@ -92,3 +94,24 @@ def test_output_that_cannot_hold_a_character_gets_its_escape(here: Path) -> None
     environment = {**os.environ, "PYTHONIOENCODING": "ascii"}
     done = subprocess.run([*COMMAND, "a.py"], capture_output=True, check=False, env=environment)
     assert b"x = '\\xe9' (" in done.stdout
+
+
+@pytest.mark.parametrize("arguments", [[], ["-"], ["--isolated", "--no-cache", "/"], ["--show-settings"]], ids=str)
+def test_a_working_directory_that_is_gone_is_said(arguments: list[str], tmp_path: Path) -> None:
+    there = tmp_path / "gone"
+    there.mkdir()
+    program = "import os, sys; os.rmdir(os.getcwd()); from safecall_lint.__main__ import main; main()"
+    command = [sys.executable, "-P", "-c", program, *arguments]
+    done = subprocess.run(command, cwd=there, capture_output=True, text=True, stdin=subprocess.DEVNULL, check=False)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == "error: the working directory is gone; change to one that exists\n"
+
+
+@pytest.mark.parametrize("name", ["zlib", "json", "tomllib"])
+@pytest.mark.parametrize("text", ["import a_thing_that_is_not_there\n", "x = 1\n", "x = (\n"])
+def test_a_module_that_takes_the_place_of_one_of_python_s_causes_no_traceback(name: str, text: str, here: Path) -> None:
+    write(here, {f"{name}.py": text, "a.py": BROKEN})
+    done = subprocess.run([*COMMAND, "a.py"], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (3, "")
+    assert done.stderr.startswith("internal error: ")
+    assert done.stderr.count("\n") == 1
