@@ -221,7 +221,7 @@ class Semantics:
     def uses(self) -> Uses:
         from safecall_lint.semantics.timeouts import Uses
 
-        return Uses(self.calls, self.deadlines)
+        return Uses(self.calls, self.deadlines, self.roles.everywhere)
 
     @cached_property
     def sharing(self) -> Sharing:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -54,6 +55,20 @@ class Callers:
         for file in sorted(project.having(word, pattern, asker, module)):
             if file != module.file and (found := project.found(file, asker)):
                 yield found
+
+    def users(self, name: str, module: Module) -> list[Module] | None:
+        """The other modules that seem to take a name from a module: imported by name, through the module or by a star.
+        None where they are too many to be read."""
+        project, asker, word = self.evaluator.project, f"m{module.file}", re.escape(name)
+        stem = os.path.basename(module.file.removesuffix("/__init__.py").removesuffix(".py"))
+        direct = rf"\bimport\b[^=:]*?(?<![.\w]){word}\b(?!\.| import\b)|\b{re.escape(stem)}\.{word}\b"
+        stars = project.having("import *", r"\bimport \*", asker, module)
+        renamed = project.having(f"{stem} as ", rf"\b{re.escape(stem)} as ", asker, module)
+        written = project.having(name, rf"\b{word}\b", asker, module)
+        files = {*project.having(name, direct, asker, module), *(written.keys() & {*stars, *renamed})} - {module.file}
+        if len(files) > _MANY:
+            return None
+        return [user for file in sorted(files) if (user := project.found(file, asker))]
 
     def below(self, module: Module) -> str:
         """The folder of a module's project. Answers about the project as a whole may be kept by it."""

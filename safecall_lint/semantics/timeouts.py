@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
@@ -10,10 +11,11 @@ from typing import TYPE_CHECKING, Literal
 from safecall_lint.semantics.calls import Calls, argument, has_unpacking, is_request, keyword_or_position
 from safecall_lint.semantics.evaluation.arguments import argument_of
 from safecall_lint.semantics.model import Class, Function, Module, Scope
-from safecall_lint.semantics.values import Constant, Instance, Member, Site
+from safecall_lint.semantics.values import Constant, Instance, Member, Object, Site
 
 if TYPE_CHECKING:
     from safecall_lint.knowledge import Fact
+    from safecall_lint.semantics.callers import Callers
     from safecall_lint.semantics.deadlines import Deadlines
     from safecall_lint.semantics.scan import Binding, CallSite
 
@@ -139,10 +141,11 @@ class Timeouts:
 
 @dataclass
 class Uses:
-    """What a module does with a client."""
+    """What a project does with a client."""
 
     calls: Calls
     deadlines: Deadlines
+    everywhere: Callers
 
     def of(self, client: ast.Call, module: Module) -> list[tuple[CallSite, Scope]]:
         """The requests that the client made by a call sends in a module."""
@@ -165,9 +168,43 @@ class Uses:
         )  # fmt: skip
 
     def bounded(self, client: ast.Call, module: Module, fact: Fact) -> bool:
-        """Whether every request of a client has a limit of its own: its `timeout`, `with_options`, a scope around."""
+        """Whether every request of a client has a limit of its own: its `timeout`, `with_options`, a scope around.
+        A client of a module that too many others use counts as bounded: nobody has read all of its requests."""
         found = self.of(client, module)
+        if not all(self._limited(site, scope, fact) for site, scope in found):
+            return False
+        for name in _names_of(client, module):
+            users = self.everywhere.users(name, module)
+            if users is None:
+                return True
+            found += [row for user in users for row in self.of(client, user)]
         return bool(found) and all(self._limited(site, scope, fact) for site, scope in found)
+
+    def adapted(self, client: Instance) -> bool:
+        """Whether an adapter of the project is mounted on a session, or a method of a session replaced: either may set
+        the timeout. What another module does counts where it does it to this very session."""
+        if client.call is None or client.scope is None:
+            return False
+        module = client.scope.module
+        if any(path.endswith((".request", ".send")) for item in module.scopes for path in item.scan.attributes):
+            return True
+        pattern = r"\b{}\.mount\("
+        away = (
+            (site, scope)
+            for name in _names_of(client.call, module)
+            for other in self.everywhere.others(pattern.format(re.escape(name)), name, module)
+            for site, scope in other.call_sites.get("mount", ())
+            if self._is_member(site.node, scope, client.call)
+        )
+        return any(self._mounts(site.node, scope) for site, scope in (*module.call_sites.get("mount", ()), *away))
+
+    def _mounts(self, call: ast.Call, scope: Scope) -> bool:
+        values = self.calls.evaluator.values(call.args[1], scope) if len(call.args) > 1 else ()
+        return any(isinstance(value, Object) for value in values)
+
+    def _is_member(self, call: ast.Call, scope: Scope, client: ast.Call) -> bool:
+        values = self.calls.evaluator.values(call.func, scope)
+        return any(isinstance(value, Member) and value.owner.call is client for value in values)
 
     def _limited(self, site: CallSite, scope: Scope, fact: Fact) -> bool:
         keyword = fact.call_timeout
@@ -199,6 +236,11 @@ def _carried(call: ast.Call, word: str, scope: Scope) -> bool:
     return any(
         isinstance(item, ast.keyword) and item.arg == word for expr in (*given, *made) for item in ast.walk(expr)
     )
+
+
+def _names_of(client: ast.Call, module: Module) -> list[str]:
+    """The names of a module that the client made by a call is bound to."""
+    return [name for name, rows in module.globals.items() if any(row.value is client for row, _ in rows)]
 
 
 def _class_of(name: str, scope: Scope) -> Class | None:

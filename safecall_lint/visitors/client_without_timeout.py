@@ -182,16 +182,7 @@ class ClientWithoutTimeout(Visitor):
         evaluator = self.semantics.evaluator
         if isinstance(client, Object):
             return any(evaluator.method(client.cls, name) for name in ("request", "send"))
-        if client.scope is None:
-            return False
-        module = client.scope.module
-        patched = any(path.endswith((".request", ".send")) for item in module.scopes for path in item.scan.attributes)
-        return patched or any(
-            isinstance(value, Object)
-            for site, scope in module.call_sites.get("mount", ())
-            if len(site.node.args) > 1
-            for value in evaluator.values(site.node.args[1], scope)
-        )
+        return self.semantics.uses.adapted(client)
 
     # -- timeouts that bound nothing -----------------------------------------------------------------------------
 
