@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
+import weakref
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
@@ -62,12 +64,29 @@ Permit: TypeAlias = int
 """Leave to make one call: a positive number is a probe's lease, any other the generation of a closed circuit."""
 
 
+class _Lease:
+    """Until when a probe is waited for, and the task that holds it for as long as it likes, where there is one."""
+
+    __slots__ = ("_holder", "expiry")
+
+    def __init__(self, expiry: float) -> None:
+        self.expiry = expiry
+        self._holder: Callable[[], asyncio.Task[object] | None] = lambda: None
+
+    def hold(self, task: asyncio.Task[object]) -> None:
+        self._holder = weakref.ref(task)
+
+    def held(self) -> bool:
+        task = self._holder()
+        return task is not None and not task.done() and not task.get_loop().is_closed()
+
+
 class Circuit:
     """The state of one breaker. It belongs to the process, like the vendor it watches.
 
     Args:
         settings: when to open and how to probe.
-        lease: seconds after which a probe that never reported is written off and another may go.
+        lease: seconds after which a probe that has not reported is written off and another may go, unless it is held.
         on_change: told about each change of state.
     """
 
@@ -81,8 +100,8 @@ class Circuit:
         self._window = Window(settings.window, columns=3)
         self._generation = 0
         self._opened_at = 0.0
-        self._leases: dict[Permit, float] = {}
-        self._next_lease = 1
+        self._leases: dict[Permit, _Lease] = {}
+        self._next_lease = self._first_lease = 1
         self._successes = 0
         self._lock = threading.RLock()
 
@@ -106,7 +125,7 @@ class Circuit:
             self._move("half_open")
         self._expire_leases(now)
         if self.state == "half_open" and len(self._leases) >= self._settings.probes:
-            return min(self._leases.values()) - now
+            return min(lease.expiry for lease in self._leases.values()) - now
         return None
 
     def permit(self, now: float) -> Permit | None:
@@ -121,21 +140,45 @@ class Circuit:
     def _grant_lease(self, now: float) -> Permit:
         permit = self._next_lease
         self._next_lease += 1
-        self._leases[permit] = now + self._lease
+        self._leases[permit] = _Lease(now + self._lease)
         return permit
 
     def _expire_leases(self, now: float) -> None:
-        for permit in [permit for permit, expiry in self._leases.items() if not now < expiry <= now + self._lease]:
-            del self._leases[permit]
+        for permit, lease in list(self._leases.items()):
+            if not now < lease.expiry <= now + self._lease:
+                if lease.held():
+                    lease.expiry = now + self._lease
+                else:
+                    del self._leases[permit]
+
+    def hold(self, permit: Permit, task: asyncio.Task[object]) -> None:
+        """Wait for a probe for as long as `task` runs: the time of its work is its own."""
+        if permit > 0:
+            with self._lock:
+                if (lease := self._leases.get(permit)) is not None:
+                    lease.hold(task)
+
+    def answered(self, permit: Permit, now: float, duration: float) -> Permit:
+        """Let a probe whose answer has begun report that; return the permit under which its end is recorded."""
+        if permit <= 0:
+            return permit
+        with self._lock:
+            if permit < self._first_lease:
+                return permit
+            after = -self._generation - 1
+            self.record(permit, now, failed=False, duration=duration)
+            return after
 
     def record(self, permit: Permit, now: float, *, failed: bool, duration: float) -> None:
-        """Count the result of a call. A lease that has expired and an older generation count nothing."""
+        """Count the result of a call. One from before the last change of state counts nothing."""
         slow = self._settings.slow_call is not None and duration > self._settings.slow_call
         with self._lock:
             if permit > 0:
                 self._record_probe(permit, now, failed=failed or slow)
             elif self.state == "closed" and permit == -self._generation:
                 self._record_call(now, failed, slow)
+            elif failed and self.state == "half_open" and permit == -self._generation - 1:
+                self._open(now)
 
     def forget(self, permit: Permit) -> None:
         """Give leave back without a result: the call was cancelled, or says nothing about the vendor."""
@@ -144,8 +187,10 @@ class Circuit:
                 self._leases.pop(permit, None)
 
     def _record_probe(self, permit: Permit, now: float, *, failed: bool) -> None:
-        if self._leases.pop(permit, None) is None:
+        """A lease that has expired tells of the vendor all the same."""
+        if permit < self._first_lease:
             return
+        self._leases.pop(permit, None)
         if failed:
             self._open(now)
             return
@@ -178,5 +223,6 @@ class Circuit:
         self._generation += 1
         self._successes = 0
         self._leases.clear()
+        self._first_lease = self._next_lease
         self._window.reset()
         self._on_change(before, state)

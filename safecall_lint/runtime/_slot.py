@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
@@ -91,6 +92,16 @@ class Slot:
     def age(self) -> float:
         """Return the seconds since the slot was given."""
         return self._clock.time() - self.time
+
+    def hold(self, task: asyncio.Task[object]) -> None:
+        """Note that `task` holds the slot for as long as it likes; no time limit of ours ends that."""
+        if self._circuit is not None:
+            self._circuit.hold(self._permit, task)
+
+    def answered(self, took: float) -> None:
+        """Tell the circuit breaker of an answer that began after `took` seconds and may go on for long."""
+        if self._taken and self._circuit is not None:
+            self._permit = self._circuit.answered(self._permit, self._clock.time(), took)
 
     def leave(self, failure: Failure | None, took: float | None = None) -> None:
         """Give the slot back and tell the circuit breaker how the vendor did.

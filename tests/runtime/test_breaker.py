@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
+from types import ModuleType
 
 import httpx
 import httpx2
@@ -10,7 +12,9 @@ import pytest
 
 from safecall_lint.runtime import CallPolicy, CallTimeout, CircuitBreaker, CircuitOpen, Event, Retry
 from safecall_lint.runtime._events import CircuitChanged
-from safecall_lint.runtime.testing import virtual_time
+from safecall_lint.runtime.testing import Vendor, VirtualClock, sse, stream, virtual_time
+
+from .both_clients import client_of, on_both_clients
 
 ONCE = Retry(attempts=1)
 
@@ -225,3 +229,136 @@ async def test_waiting_calls_are_refused_when_it_opens_before_their_turn() -> No
     results = await asyncio.gather(*failing, *waiting, return_exceptions=True)
     assert [type(result) for result in results[4:]] == [CircuitOpen] * 3
     assert policy.state().in_use == 0
+
+
+async def numbers(count: int, gap: float, broken: bool = False) -> AsyncIterator[int]:
+    for number in range(count):
+        await asyncio.sleep(gap)
+        yield number
+    if broken:
+        raise ConnectionError
+
+
+async def read(policy: CallPolicy, count: int, gap: float = 1, leave_after: int | None = None) -> None:
+    async with policy.stream(numbers, count, gap) as chunks:
+        async for number in chunks:
+            if number == leave_after:
+                break
+
+
+async def an_outage(policy: CallPolicy) -> None:
+    await fail(policy, 4, ConnectionError())
+    await asyncio.sleep(10)
+
+
+@virtual_time
+async def test_a_stream_that_outlives_its_lease_reports_with_its_first_chunk() -> None:
+    policy, _ = a_policy(call_timeout=5, max_streams=5)
+    await an_outage(policy)
+    probes = [asyncio.ensure_future(read(policy, 60)) for _ in range(2)]
+    await asyncio.sleep(0.9)
+    with pytest.raises(CircuitOpen):
+        await read(policy, 1)
+    await asyncio.sleep(0.2)
+    assert policy.state().circuit == "closed"
+    await asyncio.gather(*probes)
+
+
+@virtual_time
+async def test_a_reader_that_leaves_early_has_reported_the_first_chunk() -> None:
+    policy, _ = a_policy()
+    await an_outage(policy)
+    for _ in range(2):
+        await read(policy, 60, leave_after=3)
+    assert policy.state().circuit == "closed"
+
+
+@virtual_time
+async def test_a_probe_stream_with_a_slow_first_chunk_opens_it_again() -> None:
+    policy, _ = a_policy(CircuitBreaker(minimum_calls=4, open_for=10, probes=2, slow_call=3))
+    await an_outage(policy)
+    await read(policy, 1, gap=4)
+    assert policy.state().circuit == "open"
+
+
+@virtual_time
+async def test_a_probe_stream_that_dies_after_its_first_chunk_opens_it_again() -> None:
+    policy, _ = a_policy()
+    await an_outage(policy)
+    with pytest.raises(ConnectionError):
+        async with policy.stream(numbers, 2, 1, True) as chunks:
+            async for _ in chunks:
+                pass
+    assert policy.state().circuit == "open"
+
+
+@virtual_time
+async def test_probes_that_die_after_they_closed_it_count_as_failures() -> None:
+    policy, _ = a_policy(CircuitBreaker(minimum_calls=2, open_for=10, probes=2))
+    await fail(policy, 2, ConnectionError())
+    await asyncio.sleep(10)
+
+    async def dies() -> None:
+        async with policy.stream(numbers, 9, 1, True) as chunks:
+            async for _ in chunks:
+                pass
+
+    dying = [asyncio.ensure_future(dies()) for _ in range(2)]
+    await asyncio.sleep(2)
+    assert policy.state().circuit == "closed"
+    await asyncio.gather(*dying, return_exceptions=True)
+    assert policy.state().circuit == "open"
+
+
+@virtual_time
+async def test_a_slot_that_is_held_for_long_is_one_probe_all_the_while() -> None:
+    policy, _ = a_policy(call_timeout=5)
+    await an_outage(policy)
+    most = holding = 0
+
+    async def hold() -> None:
+        nonlocal most, holding
+        async with policy.slot():
+            holding += 1
+            most = max(most, holding)
+            await asyncio.sleep(45)
+            holding -= 1
+
+    first = asyncio.get_running_loop().time()
+    holders = []
+    while policy.state().circuit != "closed":
+        holders.append(asyncio.ensure_future(hold()))
+        await asyncio.sleep(1)
+    assert asyncio.get_running_loop().time() - first == pytest.approx(47, abs=1)
+    assert most == 2
+    await asyncio.gather(*holders, return_exceptions=True)
+
+
+@virtual_time
+async def test_a_probe_that_was_written_off_and_reports_after_all_counts() -> None:
+    policy, _ = a_policy(call_timeout=5)
+    await an_outage(policy)
+    lent = [policy.slot() for _ in range(2)]
+    for slot in lent:
+        await asyncio.create_task(slot.__aenter__())
+    await asyncio.sleep(9)
+    assert await asyncio.gather(*(policy.call(asyncio.sleep, 1) for _ in range(1))) == [None]
+    await lent[0].__aexit__(None, None, None)
+    assert policy.state().circuit == "closed"
+    await lent[1].__aexit__(ConnectionError, ConnectionError(), None)
+    assert policy.state().circuit == "closed"
+
+
+@on_both_clients
+async def test_a_streamed_answer_that_is_left_early_has_reported_its_first_chunk(
+    http: ModuleType, vendor: Vendor
+) -> None:
+    policy, _ = a_policy(clock=VirtualClock())
+    await an_outage(policy)
+    vendor.on("/", stream([sse("x")] * 9, gap=1))
+    async with client_of(policy, http, vendor) as client:
+        for _ in range(2):
+            async with client.stream("GET", "/") as response:
+                async for _chunk in response.aiter_bytes():
+                    break
+    assert policy.state().circuit == "closed"

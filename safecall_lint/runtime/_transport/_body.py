@@ -49,6 +49,8 @@ class Body:
         def first_chunk() -> None:  # not of `self`: a body in a cycle holds its slot until the garbage is collected
             if report is not None:
                 report.first_chunk(slot.age())
+                if failure is None:
+                    slot.answered(slot.age())
 
         on_first = None if counter is None else first_chunk
         self._reading: Reading[bytes] = Reading(stream, Watchdog(limits, slot.time, at), late, on_first=on_first)
