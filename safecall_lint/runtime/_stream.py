@@ -38,6 +38,7 @@ class Stream(Generic[T]):
 
     Attributes:
         waited: seconds from the slot to the first chunk.
+        empty: whether it came to its end without a chunk.
     """
 
     def __init__(
@@ -53,6 +54,7 @@ class Stream(Generic[T]):
         self._slot = slot
         self._name = settings.counter.name
         self.waited = slot.age()
+        self.empty = not first
         watchdog = Watchdog(settings.limits, slot.time, at)
         self._reading = Reading(iterator, watchdog, self._late, first)
         self._chunks = self._reading.all()

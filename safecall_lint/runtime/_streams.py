@@ -43,7 +43,7 @@ class merge(Generic[T]):  # noqa: N801 (used like a function, as `contextlib.sup
         _STREAMS("merge", "streams", streams)
         _BUFFER("merge", "buffer", buffer)
         self._streams = streams
-        self._queue: asyncio.Queue[tuple[int, T] | Exception | None] = asyncio.Queue(buffer)
+        self._queue: asyncio.Queue[tuple[int, T] | BaseException | None] = asyncio.Queue(buffer)
         self._tasks: list[asyncio.Task[None]] = []
 
     async def __aenter__(self) -> AsyncGenerator[tuple[int, T], None]:
@@ -60,7 +60,9 @@ class merge(Generic[T]):  # noqa: N801 (used like a function, as `contextlib.sup
             async with self._streams[number] as stream:
                 async for chunk in stream:
                     await self._queue.put((number, chunk))
-        except Exception as error:  # noqa: BLE001 (raised again by the reader)
+        except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 (raised again by the reader)
+            if _is_being_cancelled():
+                raise
             await self._queue.put(error)
         else:
             await self._queue.put(None)
@@ -69,7 +71,7 @@ class merge(Generic[T]):  # noqa: N801 (used like a function, as `contextlib.sup
         running = len(self._streams)
         while running:
             item = await self._queue.get()
-            if isinstance(item, Exception):
+            if isinstance(item, BaseException):
                 raise item
             if item is None:
                 running -= 1
@@ -80,6 +82,8 @@ class merge(Generic[T]):  # noqa: N801 (used like a function, as `contextlib.sup
 class race(Generic[T]):  # noqa: N801 (used like a function, as `contextlib.suppress` is)
     """Open several streams and keep the first that has a chunk: `async with race(a, b) as stream`.
 
+    An empty stream wins only where no other has a chunk.
+
     The others are cancelled and closed at their vendors at once. Each costs a slot and quota while it runs, so race
     where the wait is worth a second request.
 
@@ -88,7 +92,7 @@ class race(Generic[T]):  # noqa: N801 (used like a function, as `contextlib.supp
 
     Raises:
         TypeError: something else than a stream of a policy.
-        Exception: what the last stream failed with, when none had a chunk.
+        Exception: what the last stream failed with, when none was opened.
     """
 
     def __init__(self, first: StreamContext[T], *others: StreamContext[T]) -> None:
@@ -99,17 +103,20 @@ class race(Generic[T]):  # noqa: N801 (used like a function, as `contextlib.supp
 
     async def __aenter__(self) -> Stream[T]:
         opening = [asyncio.create_task(stream.__aenter__()) for stream in self._streams]
+        winner: Stream[T] | None = None
         try:
-            self._winner = await _first_success(opening)
+            winner = await _first_with_a_chunk(opening)
         finally:
-            await shielded(self._close_losers(opening), timeout=_CLOSING)
-        return self._winner
-
-    async def _close_losers(self, opening: Sequence[asyncio.Task[Stream[T]]]) -> None:
-        await _cancel(opening)
-        for task in opening:
-            if not task.cancelled() and task.exception() is None and task.result() is not self._winner:
-                await task.result().aclose()
+            try:
+                await shielded(_close_losers(opening, winner), timeout=_CLOSING)
+            except TimeoutError:  # a loser whose closing hangs is no reason to lose the winner
+                pass
+            except BaseException:
+                if winner is not None:
+                    await winner.aclose()
+                raise
+        self._winner = winner
+        return winner
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
@@ -174,14 +181,35 @@ class resumed(Generic[T]):  # noqa: N801 (used like a function, as `contextlib.s
                 return
 
 
-async def _first_success(opening: Sequence[asyncio.Task[Stream[T]]]) -> Stream[T]:
-    for place, finished in enumerate(asyncio.as_completed(opening), start=1):
+async def _first_with_a_chunk(opening: Sequence[asyncio.Task[Stream[T]]]) -> Stream[T]:
+    """Return the first stream that has a chunk; where none has, one that came to its end without."""
+    empty: Stream[T] | None = None
+    failed: Exception | None = None
+    for finished in asyncio.as_completed(opening):
         try:
-            return await finished
-        except Exception:
-            if place == len(opening):
-                raise
-    raise AssertionError("a race has at least one stream")
+            stream = await finished
+        except Exception as error:  # noqa: BLE001 (raised where no other stream is better)
+            failed = error
+        else:
+            if not stream.empty:
+                return stream
+            empty = empty or stream
+    if empty is not None:
+        return empty
+    raise failed or AssertionError("a race has at least one stream")
+
+
+async def _close_losers(opening: Sequence[asyncio.Task[Stream[T]]], winner: Stream[T] | None) -> None:
+    """Close all at once, and each whatever the closing of another comes to."""
+    await _cancel(opening)
+    opened = [task.result() for task in opening if not task.cancelled() and task.exception() is None]
+    await asyncio.gather(*(stream.aclose() for stream in opened if stream is not winner), return_exceptions=True)
+
+
+def _is_being_cancelled() -> bool:
+    """Whether somebody cancels the current task: a library also raises `CancelledError` of its own."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
 
 
 async def _cancel(tasks: Sequence[asyncio.Task[T]]) -> None:

@@ -400,6 +400,95 @@ async def test_a_race_that_nobody_wins_ends_with_the_last_error() -> None:
     assert policy.state().in_use == 0
 
 
+class Connection:
+    """What an SDK returns for a stream: its closing takes `closing` seconds, or fails."""
+
+    def __init__(self, *, closing: float | Exception) -> None:
+        self.closing = closing
+        self.closed = 0
+
+    async def __aiter__(self) -> AsyncIterator[int]:
+        yield 1
+        await asyncio.sleep(100)
+        yield 2
+
+    async def aclose(self) -> None:
+        self.closed += 1
+        if isinstance(self.closing, Exception):
+            raise self.closing
+        await asyncio.sleep(self.closing)
+
+
+async def opened(connection: Connection) -> Connection:
+    return connection
+
+
+@virtual_time
+async def test_an_empty_stream_wins_no_race_that_another_can_win() -> None:
+    policy = a_policy()
+    empty, later = Source(), Source(1, 1)
+    async with race(policy.stream(empty), policy.stream(later)) as winner:
+        assert [chunk async for chunk in winner] == [0, 1]
+    assert (empty.closed, later.closed, policy.state().in_use) == (1, 1, 0)
+
+
+@virtual_time
+async def test_a_race_of_streams_without_chunks_gives_an_empty_one() -> None:
+    policy = a_policy(retry=Retry(attempts=1))
+    async with race(policy.stream(Source()), policy.stream(Source(KeyError()))) as winner:
+        assert [chunk async for chunk in winner] == []
+    assert policy.state().in_use == 0
+
+
+@virtual_time
+async def test_a_race_that_is_cancelled_while_the_losers_are_closed_closes_its_winner() -> None:
+    policy = a_policy()
+    fast, slow = Connection(closing=0), Connection(closing=0.5)
+
+    async def reader() -> None:
+        async with race(policy.stream(opened, fast), policy.stream(opened, slow)):
+            raise AssertionError
+
+    task = asyncio.create_task(reader())
+    await asyncio.sleep(0.2)
+    task.cancel()
+    await asyncio.wait([task])
+    assert task.cancelled()
+    assert (fast.closed, slow.closed, policy.state().in_use, policy.state().streams) == (1, 1, 0, 0)
+
+
+@pytest.mark.parametrize("closing", [ConnectionError(), 100.0], ids=["fails", "hangs"])
+def test_a_loser_that_cannot_be_closed_costs_no_winner(closing: float | Exception) -> None:
+    @virtual_time
+    async def run() -> None:
+        policy = a_policy()
+        winner, losers = Connection(closing=0), [Connection(closing=closing) for _ in range(2)]
+        async with race(*[policy.stream(opened, one) for one in [winner, *losers]]) as stream:
+            assert await anext(aiter(stream)) == 1
+            assert (now() <= 3, policy.state().in_use) == (True, 1)
+        assert [one.closed for one in [winner, *losers]] == [1, 1, 1]
+        assert policy.state().in_use == 0
+
+    run()
+
+
+@virtual_time
+async def test_a_stream_that_cancels_itself_ends_a_merge() -> None:
+    policy = a_policy()
+    slow = Source(*[1.0] * 100)
+
+    async def library() -> AsyncIterator[int]:
+        yield 1
+        raise asyncio.CancelledError
+
+    seen: list[tuple[int, int]] = []
+    with pytest.raises(asyncio.CancelledError):
+        async with merge(policy.stream(library), policy.stream(slow)) as chunks:
+            async for chunk in chunks:
+                seen.append(chunk)
+    assert (seen, slow.closed, policy.state().in_use, now()) == ([(0, 1)], 1, 0, 0)
+
+
 @virtual_time
 async def test_a_broken_stream_goes_on_after_its_last_chunk() -> None:
     policy = a_policy()
