@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from safecall_lint.semantics.calls import Calls, argument, has_unpacking, is_request, keyword_or_position
+from safecall_lint.semantics.evaluation import origin
 from safecall_lint.semantics.evaluation.arguments import argument_of
 from safecall_lint.semantics.model import Class, Function, Module, Scope
 from safecall_lint.semantics.values import Constant, Instance, Member, Object, Site
@@ -88,7 +89,7 @@ class Timeouts:
         return fact.zero_is_none and self.calls.evaluator.number(expr, scope) == 0
 
     def _origin(self, expr: ast.expr, scope: Scope) -> tuple[ast.expr, Scope]:
-        """Follow a name or attribute back through plain assignments, as long as each is the only one."""
+        """Follow a name or attribute back through imports and plain assignments, as long as each is the only one."""
         for _ in range(_HOPS):
             step = self._assigned(expr, scope)
             if step is None:
@@ -97,19 +98,27 @@ class Timeouts:
         return expr, scope
 
     def _assigned(self, expr: ast.expr, scope: Scope) -> tuple[ast.expr, Scope] | None:
-        rows: Iterable[tuple[Binding, Scope]] = ()
-        if isinstance(expr, ast.Name):
-            rows = scope.lookup(expr.id)
-        elif isinstance(expr, ast.Attribute) and isinstance(expr.value, ast.Name):
+        owner = None
+        if isinstance(expr, ast.Attribute) and isinstance(expr.value, ast.Name):
             owner = _class_of(expr.value.id, scope)
-            rows = owner.attributes.get(expr.attr, ()) if owner else ()
+        rows: Iterable[tuple[Binding, Scope]] = ()
+        if isinstance(expr, ast.Attribute) and owner:
+            rows = owner.attributes.get(expr.attr, ())
+        elif isinstance(expr, ast.Name | ast.Attribute):
+            rows = origin.of(self.calls.evaluator, expr, scope)
         found = list(rows)
         if len(found) != 1:
             return None
-        binding, owner_scope = found[0]
+        binding, made = found[0]
         if binding.form not in ("assign", "annotation") or binding.value is None:
             return None
-        return binding.value, owner_scope
+        away = made.module is not scope.module and self._set_from_outside(binding.name, made.module)
+        return None if away else (binding.value, made)
+
+    def _set_from_outside(self, name: str, module: Module) -> bool:
+        """Whether any code of the project seems to set a name of a module: `settings.TIMEOUT = 5`."""
+        setting = rf"(?<!self)(?<!cls)\.{re.escape(name)}\s*(?::[^=\n]+)?=[^=]"
+        return bool(self.calls.evaluator.project.having(name, setting, f"m{module.file}", module))
 
     def _parameter(self, expr: ast.Name, scope: Scope) -> ast.AST | None:
         """The parameter that a name is, where it is None by default, never replaced, and some caller leaves it out."""

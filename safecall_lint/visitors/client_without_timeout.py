@@ -194,6 +194,8 @@ class ClientWithoutTimeout(Visitor):
             place, labels = self._config_place(place, cause.cause)
         elif cause.why == "parameter":
             labels = [(cause.cause, "`None` unless a caller sets it")]
+        elif cause.why == "none" and cause.cause.module is not self.context.module:
+            labels = [(cause.cause, "the `None` stands here")]
         self.report(
             place,
             _HEADLINE,

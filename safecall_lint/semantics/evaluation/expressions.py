@@ -6,6 +6,7 @@ import ast
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Final
 
+from safecall_lint.semantics.evaluation import origin
 from safecall_lint.semantics.values import Constant, Container, LambdaValue, Value
 
 if TYPE_CHECKING:
@@ -78,7 +79,7 @@ def dict_comprehension(ev: Evaluator, expr: ast.DictComp, scope: Scope) -> Itera
 
 def subscript(ev: Evaluator, expr: ast.Subscript, scope: Scope) -> Iterable[Value]:
     """`x[key]`: what a dictionary that is spelled out has for a key, else what a collection may hold."""
-    known = _item(expr, scope)
+    known = _item(ev, expr, scope)
     if known is not None:
         yield from ev.values(*known)
         return
@@ -87,9 +88,9 @@ def subscript(ev: Evaluator, expr: ast.Subscript, scope: Scope) -> Iterable[Valu
             yield from value.elements
 
 
-def _item(expr: ast.Subscript, scope: Scope) -> tuple[ast.expr, Scope] | None:
+def _item(ev: Evaluator, expr: ast.Subscript, scope: Scope) -> tuple[ast.expr, Scope] | None:
     """The value that a key of a name's only dictionary has where that is spelled out."""
-    rows = scope.lookup(expr.value.id) if isinstance(expr.value, ast.Name) else []
+    rows = origin.of(ev, expr.value, scope) if isinstance(expr.slice, ast.Constant) else []
     spelled = rows[0][0].value if len(rows) == 1 else None
     if not isinstance(spelled, ast.Dict) or not isinstance(expr.slice, ast.Constant):
         return None

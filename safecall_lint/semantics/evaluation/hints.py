@@ -6,6 +6,7 @@ import ast
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+from safecall_lint.semantics.evaluation import origin
 from safecall_lint.semantics.scan import dotted
 from safecall_lint.semantics.values import ClassValue, Container, Instance, Object, Symbol, Value
 
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
 _WRAPPERS = frozenset({"Optional", "Annotated", "Union", "Final", "ClassVar", "Required", "NotRequired", "Awaitable"})
 _STREAMS = frozenset({"AsyncIterator", "AsyncGenerator", "Iterator", "Generator", "AsyncIterable", "Iterable"})
 _MAPPINGS = frozenset({"dict", "Dict", "Mapping", "MutableMapping", "defaultdict", "DefaultDict", "OrderedDict"})
-_HOPS = 4
 _LISTS = frozenset({"list", "List", "set", "Set", "tuple", "Tuple", "Sequence", "deque", "frozenset"})
 
 
@@ -38,18 +38,10 @@ def annotation(ev: Evaluator, expr: ast.expr, scope: Scope) -> Iterable[Value]:
 
 def _aliased(ev: Evaluator, expr: ast.Name | ast.Attribute, scope: Scope) -> Iterable[Value]:
     """What a name for a type means: `Service = Annotated[Vendor, Depends(make)]`, here or in another module."""
-    name, owner = dotted(expr), scope
-    for _ in range(_HOPS):
-        rows = owner.lookup(name)
-        if len(rows) != 1:
-            return ()
-        binding, owner = rows[0]
-        if isinstance(binding.value, ast.Subscript | ast.BinOp) and binding.form in ("assign", "annotation"):
-            return ev.annotated(binding.value, owner)
-        found = ev.project.resolve(binding.target, owner.module) if binding.form == "import" else None
-        if found is None or not found[1]:
-            return ()
-        owner, name = found
+    rows = origin.of(ev, expr, scope)
+    binding, owner = rows[0] if len(rows) == 1 else (None, scope)
+    if binding and isinstance(binding.value, ast.Subscript | ast.BinOp) and binding.form in ("assign", "annotation"):
+        return ev.annotated(binding.value, owner)
     return ()
 
 
