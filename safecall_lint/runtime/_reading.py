@@ -49,6 +49,10 @@ class Reading(Generic[T]):
         """How many chunks were given to the reader."""
         return self._watchdog.chunks
 
+    async def interrupt(self) -> None:
+        """End the wait for a chunk in which another task may be, so that the chunks can be closed."""
+        await self._watchdog.interrupt()
+
     async def all(self) -> AsyncGenerator[T, None]:
         """Yield every chunk.
 

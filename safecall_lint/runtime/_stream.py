@@ -87,8 +87,13 @@ class Stream(Generic[T]):
             self._leave()
 
     async def _close(self) -> None:
-        await self._chunks.aclose()
-        await close(self._source)
+        try:
+            await self._reading.interrupt()
+        finally:
+            try:
+                await self._chunks.aclose()
+            finally:
+                await close(self._source)
 
     def _leave(self) -> None:
         reading = self._reading

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Awaitable, Callable, Sequence
 from types import TracebackType
 from typing import Generic, TypeVar
 
 from . import _failure
+from ._pending import Pending
 from ._policy import CallPolicy
 from ._setting import called_later, count, each, instance
 from ._shield import shielded
@@ -45,29 +46,33 @@ class merge(Generic[T]):  # noqa: N801 (used like a function, as `contextlib.sup
         self._streams = streams
         self._queue: asyncio.Queue[tuple[int, T] | BaseException | None] = asyncio.Queue(buffer)
         self._tasks: list[asyncio.Task[None]] = []
+        self._chunks = Pending(self._read())
 
-    async def __aenter__(self) -> AsyncGenerator[tuple[int, T], None]:
+    async def __aenter__(self) -> AsyncIterator[tuple[int, T]]:
         self._tasks = [asyncio.create_task(self._pump(number)) for number in range(len(self._streams))]
-        return self._chunks()
+        return self._chunks
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        await _cancel(self._tasks)
+        try:
+            await self._chunks.aclose()
+        finally:
+            await _cancel(self._tasks)
 
     async def _pump(self, number: int) -> None:
         try:
             async with self._streams[number] as stream:
                 async for chunk in stream:
                     await self._queue.put((number, chunk))
-        except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 (raised again by the reader)
+        except (Exception, asyncio.CancelledError) as error:
             if _is_being_cancelled():
                 raise
             await self._queue.put(error)
         else:
             await self._queue.put(None)
 
-    async def _chunks(self) -> AsyncGenerator[tuple[int, T], None]:
+    async def _read(self) -> AsyncGenerator[tuple[int, T], None]:
         running = len(self._streams)
         while running:
             item = await self._queue.get()
@@ -155,9 +160,9 @@ class resumed(Generic[T]):  # noqa: N801 (used like a function, as `contextlib.s
         self._policy = policy
         self._opens = opens
         self._breaks = breaks
-        self._chunks = self._read()
+        self._chunks = Pending(self._read())
 
-    async def __aenter__(self) -> AsyncGenerator[T, None]:
+    async def __aenter__(self) -> AsyncIterator[T]:
         return self._chunks
 
     async def __aexit__(

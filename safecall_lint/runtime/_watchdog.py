@@ -66,7 +66,7 @@ class Watchdog:
     """
 
     __slots__ = (
-        "_cancelled", "_cancelling", "_first", "_idle", "_loop", "_timer", "_total",
+        "_cancelled", "_cancelling", "_first", "_idle", "_loop", "_stopped", "_timer", "_total",
         "armed", "chunks", "current_task", "phase", "since", "task", "time",
     )  # fmt: skip
 
@@ -82,6 +82,7 @@ class Watchdog:
         self.chunks = 0
         self._cancelled: asyncio.Task[object] | None = None
         self._cancelling = 0
+        self._stopped: asyncio.Future[None] | None = None
         self.phase: StreamPhase | None = None
         self.task: asyncio.Task[object] | None = None
         self.since = started
@@ -99,6 +100,17 @@ class Watchdog:
         self.barked(None)
         if self._timer is not None:
             self._timer.cancel()
+        if self._stopped is not None and not self._stopped.done():
+            self._stopped.set_result(None)
+
+    async def interrupt(self) -> None:
+        """Cancel the task that waits for a chunk, if one does, and return when it no longer does."""
+        if self.task is None:
+            return
+        if self._stopped is None or self._stopped.done():
+            self._stopped = self._loop.create_future()
+        self.task.cancel()
+        await self._stopped
 
     def barked(self, error: BaseException | None) -> bool:
         """Return whether `error` is the cancellation that a late chunk caused, and take that cancellation back."""
