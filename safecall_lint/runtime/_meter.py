@@ -89,28 +89,38 @@ class Meter:
         self._used += amount
         for ceiling in self._ceilings.values():
             ceiling.take(amount)
-        # A timer that woke its call a little late must not delay all the calls behind it.
-        on_time = now - self._arrival <= _LATE_TIMER
-        self._arrival = (self._arrival if on_time else now) + amount * self._interval
+        # A timer that woke its call a little late must not delay all the calls behind it, and what an amount above
+        # the burst had to wait for has been paid for by that wait.
+        cost = amount * self._interval
+        paid = cost - self._head_start if cost > self._head_start else 0.0
+        on_time = now - self._arrival <= _LATE_TIMER + paid
+        self._arrival = (self._arrival if on_time else now - paid) + cost
         return entry
 
     def give_back(self, now: float, entry: Entry, amount: float) -> None:
         """Return `amount` of what `entry` took, unless its window is already over."""
         self._forget(now)
         amount = min(amount, entry.amount)
-        self._arrival = max(self._arrival - amount * self._interval, min(self._arrival, now))
-        if entry.time + self._per > now + RESOLUTION:
+        counts = entry.time + self._per > now + RESOLUTION
+        if counts or amount < 0:
+            self._arrival -= amount * self._interval
+        if counts:
             self._used -= amount
             entry.amount -= amount
         for ceiling in self._ceilings.values():
             ceiling.give_back(entry.number, amount)
 
     def estimate(self, now: float, amount: float) -> float:
-        """Return about how many seconds `amount` takes to pass when all of it is queued now."""
+        """Return about how many seconds `amount` takes to pass when all of it is queued now.
+
+        What is beyond one limit passes whole windows after what is within it.
+        """
         if amount <= self._limit:
             return self.wait(now, amount)
+        windows = math.ceil(amount / self._limit) - 1
         paced = self._arrival + amount * self._interval - self._head_start - now
-        return max(paced, self._ceiling_wait(now, amount))
+        rest = max(0.0, self.wait(now, amount - windows * self._limit))
+        return max(paced, rest + windows * self._per, self._ceiling_wait(now, amount))
 
     def heed(self, now: float, entry: Entry, told: Allowance) -> None:
         """Stay under what the vendor said in its answer to `entry`, unless it has answered a later call already."""

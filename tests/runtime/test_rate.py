@@ -84,6 +84,55 @@ async def test_a_large_amount_is_not_starved_by_small_ones() -> None:
     assert order.index(50) == 20
 
 
+@pytest.mark.parametrize("burst", [None, 1, 600])
+@pytest.mark.parametrize("size", [10, 60, 80, 200, 300, 350, 600])
+def test_large_amounts_use_the_whole_quota(size: int, burst: float | None) -> None:
+    @virtual_time
+    async def scenario() -> None:
+        policy = CallPolicy(
+            "v", rate=Rate(600, per=60, burst=burst, counts="tokens"), queue_timeout=300, deadline=900, max_queue=1000
+        )
+        sent: list[tuple[float, float]] = []
+
+        async def send() -> None:
+            sent.append((asyncio.get_running_loop().time(), size))
+
+        with policy.options(tokens=size):
+            start = asyncio.get_running_loop().time()
+            while asyncio.get_running_loop().time() < start + 600:
+                await policy.call(send)
+        whole = 600 // size * size
+        assert most_in_a_window(sent, 60) == whole
+        assert sum(tokens for time, tokens in sent if time < start + 600 - _FUZZ) >= 9.9 * whole
+
+    scenario()
+
+
+@virtual_time
+async def test_a_large_amount_that_was_never_sent_costs_no_wait() -> None:
+    policy = CallPolicy("v", rate=Rate(600, per=60, counts="tokens"), queue_timeout=1)
+    with policy.options(tokens=300):
+        async with policy.slot() as slot:
+            slot.settle(0)
+        await policy.call(asyncio.sleep, 0)
+
+
+@virtual_time
+async def test_a_refusal_behind_large_amounts_names_the_wait_that_was_left() -> None:
+    policy = CallPolicy("v", rate=Rate(600, per=60, counts="tokens"), queue_timeout=100, deadline=900)
+    start = asyncio.get_running_loop().time()
+    with policy.options(tokens=300):
+        waiting = [asyncio.ensure_future(policy.call(asyncio.sleep, 0)) for _ in range(4)]
+        await asyncio.sleep(0)
+        with pytest.raises(RateLimited) as refused:
+            await policy.call(asyncio.sleep, 0)
+        assert refused.value.retry_after == pytest.approx(120)
+        await asyncio.gather(*waiting)
+        await asyncio.sleep(start + 120 - asyncio.get_running_loop().time())
+        await policy.call(asyncio.sleep, 0)
+        assert asyncio.get_running_loop().time() == pytest.approx(start + 120)
+
+
 @virtual_time
 async def test_an_amount_that_can_never_pass_is_refused_with_the_reason() -> None:
     policy = CallPolicy("v", rate=Rate(100, per=10, counts="tokens"))
@@ -127,14 +176,14 @@ def test_a_quota_outlives_the_event_loop() -> None:
 
 
 _STEPS = st.lists(
-    st.tuples(st.floats(0, 3), st.integers(1, 10), st.sampled_from(["keep", "refund", "settle"]), st.integers(0, 99)),
+    st.tuples(st.floats(0, 3), st.integers(1, 30), st.sampled_from(["keep", "refund", "settle"]), st.integers(0, 99)),
     min_size=1,
     max_size=80,
 )
 
 
 @settings(max_examples=150, deadline=None)
-@given(_STEPS, st.integers(10, 30), st.integers(1, 10))
+@given(_STEPS, st.integers(30, 60), st.integers(1, 30))
 def test_no_order_of_takes_refunds_and_settlements_exceeds_a_window(
     steps: list[tuple[float, int, str, int]], limit: int, burst: int
 ) -> None:
