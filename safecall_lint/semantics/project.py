@@ -199,12 +199,13 @@ class Project:
         return None
 
     def _descend(self, folder: str, parts: list[str]) -> tuple[str, str] | None:
-        """Follow a dotted name down from a folder: the file it ends in and what is left of the name."""
+        """Follow a dotted name down from a folder: the file it ends in and what is left of the name. As in Python, a
+        package hides a module of its name, and the module a folder without `__init__.py`."""
         for index, part in enumerate(parts):
-            file = f"{folder}/{part}.py"
-            if self._is_file(file):
-                return file, ".".join(parts[index + 1 :])
             inner = f"{folder}/{part}"
+            file = f"{inner}.py"
+            if self._is_file(file) and not self._is_file(f"{inner}/__init__.py"):
+                return file, ".".join(parts[index + 1 :])
             if not self._is_folder(inner):
                 return self._package(folder, ".".join(parts[index:]))
             folder = inner

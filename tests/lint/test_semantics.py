@@ -277,6 +277,22 @@ PACKAGES = {
             reveal(http)  # client
             """,
     },
+    "a package before the module of its name, the module before a plain folder": {
+        "pyproject.toml": "",
+        "http.py": "client = 1",
+        "http/__init__.py": "import httpx\nclient = httpx.AsyncClient()",
+        "http/inner.py": "import asyncio\nslots = asyncio.Semaphore(1)",
+        "plain.py": "client = 2",
+        "plain/inner.py": "",
+        "use.py": """
+            from http import client
+            from http.inner import slots
+            import plain
+            reveal(client)  # client
+            reveal(slots)  # gate
+            reveal(plain.client)  # 2
+            """,
+    },
     "namespace folders and a class of another module": {
         "pyproject.toml": "",
         "app/services/llm.py": """
