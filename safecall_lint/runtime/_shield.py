@@ -23,6 +23,8 @@ async def shielded(cleanup: Coroutine[Any, Any, T], *, timeout: float) -> T:
     arrives during the cleanup is raised again after it. `asyncio.shield` alone does not wait: under an anyio cancel
     scope, as in every streaming response of Starlette, its await ends at once.
 
+    A cleanup that was cancelled has `timeout` seconds more to end; one that ignores its cancellation is left to run.
+
     Raises:
         TimeoutError: the cleanup was not done after `timeout` seconds, so it was cancelled.
         TypeError: `cleanup` is nothing to await, or `timeout` no number.
@@ -37,9 +39,11 @@ async def shielded(cleanup: Coroutine[Any, Any, T], *, timeout: float) -> T:
         cancelled = await _outlast(task, timeout)
         if not task.done():
             task.cancel()
-            await asyncio.wait([task])
+            cancelled = await _outlast(task, timeout) or cancelled
     if cancelled is not None:
         raise cancelled
+    if not task.done():
+        raise TimeoutError(f"the cleanup ignored its cancellation after {timeout:g} s and runs on: let it end")
     if task.cancelled():
         raise TimeoutError(f"the cleanup was not done after {timeout:g} s, so it was cancelled: make it shorter")
     return task.result()

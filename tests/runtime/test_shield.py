@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 
 import anyio
 import pytest
@@ -89,3 +90,24 @@ async def test_a_cancelled_request_with_a_hanging_cleanup_still_ends_as_cancelle
     await asyncio.wait([task])
     assert task.cancelled()
     assert asyncio.get_running_loop().time() == 2
+
+
+@virtual_time
+async def test_a_cleanup_that_ignores_its_cancellation_is_left_behind() -> None:
+    done = asyncio.Event()
+
+    async def deaf() -> None:
+        while not done.is_set():
+            with contextlib.suppress(asyncio.CancelledError):
+                await done.wait()
+
+    with pytest.raises(TimeoutError, match="ignored its cancellation after 2 s"):
+        await shielded(deaf(), timeout=2)
+    assert asyncio.get_running_loop().time() == 4
+    task = asyncio.create_task(shielded(deaf(), timeout=2))
+    await asyncio.sleep(3)
+    task.cancel()
+    await asyncio.wait([task])
+    assert task.cancelled()
+    assert asyncio.get_running_loop().time() == 8
+    done.set()
