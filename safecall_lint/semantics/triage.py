@@ -1,7 +1,8 @@
 """Which files are worth parsing at all, decided on their bytes.
 
 A file is, when it names a library that the knowledge tables know, or when it imports a first-party module that does:
-a client or gate made there may be misused here. A module imported through a package's `__init__` counts as imported.
+a client or gate made there may be misused here. What is imported by a package's
+`__init__`, or by a module with a star import, counts as imported.
 """
 
 from __future__ import annotations
@@ -51,7 +52,7 @@ class Triage:
         if file not in self._hits:
             text = self._bytes(file)
             self._hits[file] = bool(self.trigger.search(text))
-            if not self._hits[file] and depth and file.endswith("__init__.py"):
+            if not self._hits[file] and depth and (file.endswith("__init__.py") or b"import *" in text):
                 self._hits[file] = any(self._leads(inner, depth - 1) for inner in self._imported(text, file))
         return self._hits[file]
 
