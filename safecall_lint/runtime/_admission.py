@@ -5,16 +5,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
-from types import TracebackType
 from typing import Protocol
 
-from . import _deadline
 from ._breaker import Circuit, Permit
 from ._clock import Clock
 from ._errors import CallRejected, CircuitOpen, DeadlineExceeded, QueueFull, QueueTimeout, RateLimited
 from ._events import Admitted, Event, Rejected, RejectReason
 from ._gate import Gate, Pass, Waiter
-from ._inside import Inside
 from ._options import CallOptions
 from ._per_loop import PerLoop
 from ._quota import Quota
@@ -261,37 +258,3 @@ class Admission:
         if self._emit is not None:
             self._emit(Rejected(name, "deadline", waited, None))
         return DeadlineExceeded(f"{name}: the deadline ended before the call could be sent", policy=name)
-
-
-class SlotContext:
-    """`async with` around the holding of one slot."""
-
-    __slots__ = ("_admission", "_clock", "_inside", "_options", "_slot", "_task")
-
-    def __init__(self, admission: Admission, clock: Clock, options: CallOptions, inside: Inside) -> None:
-        self._admission = admission
-        self._clock = clock
-        self._options = options
-        self._inside = inside
-        self._slot: Slot | None = None
-        self._task: asyncio.Task[object] | None = None
-
-    async def __aenter__(self) -> Slot:
-        task = self._inside.enter()
-        try:
-            slot = await self._admission.wait(Entry(self._clock.time(), _deadline.current.get(), self._options))
-        except BaseException:
-            self._inside.leave(task)
-            raise
-        self._slot, self._task = slot, task
-        return slot
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        try:
-            if self._slot is not None:
-                self._slot.end(error)
-        finally:
-            if self._task is not None:
-                self._inside.leave(self._task)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Self
 
 from ._gate import Priority
 from ._setting import number
+from ._single_use import entered_twice
 
 if TYPE_CHECKING:
     from ._slot import Slot
@@ -45,14 +46,17 @@ class CallOptions:
         self._slot = slot
 
     def __enter__(self) -> Self:
+        if self._token is not None:
+            raise entered_twice("set of options", "with policy.options(...)")
         self._token = current.set(self)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        if self._token is not None:
-            current.reset(self._token)
+        token, self._token = self._token, None
+        if token is not None:
+            current.reset(token)
 
 
 DEFAULT = CallOptions()

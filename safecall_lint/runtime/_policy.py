@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, ParamSpec, TypeVar, overload
 
 from . import _options
 from ._adaptive import AdaptiveConcurrency
-from ._admission import Limiter, SlotContext
+from ._admission import Limiter
 from ._breaker import CircuitBreaker
 from ._checks import (
     CALL_TIMEOUT,
@@ -31,6 +31,7 @@ from ._options import CallOptions
 from ._rate import Rate
 from ._retry import Retry
 from ._setting import called_later, coroutine_function
+from ._slot_context import SlotContext
 from ._state import PolicyState
 from ._stream import StreamContext, open_stream
 from ._transport._build import Builder
@@ -132,9 +133,11 @@ class CallPolicy:
     def slot(self) -> SlotContext:
         """Hold a slot for as long as an `async with` block runs: admission only, no timeout and no retry.
 
+        Each block makes its own: `async with policy.slot()`.
+
         Raises:
             CallRejected: there was no slot to be had.
-            RuntimeError: the task is inside a call or a slot of this policy already.
+            RuntimeError: the task is inside a call or a slot of this policy already, or this slot is in use.
         """
         return SlotContext(self._layers.admission, self.clock, _options.applying_to(self), self._layers.inside)
 
@@ -208,6 +211,7 @@ class CallPolicy:
         Raises:
             CallRejected: the stream was refused before it was opened.
             StreamTimeout: the first chunk did not come in time.
+            RuntimeError: this stream is in use already: each block makes its own.
             TypeError: `opens` cannot be called, or gives nothing to iterate.
         """
         called_later(self.name, "opens", opens)
@@ -230,6 +234,7 @@ class CallPolicy:
             repeatable: your word that the call does no harm when it happens twice.
 
         Raises:
+            RuntimeError: these options are in use already: each block makes its own.
             TypeError: an option of a wrong type.
             ValueError: `weight` is outside 1 to `max_concurrency`, or `tokens` is negative or not finite.
         """

@@ -15,6 +15,7 @@ from ._failure import Failure
 from ._options import CallOptions
 from ._reading import Reading
 from ._shield import shielded
+from ._single_use import entered_twice
 from ._slot import Slot
 from ._stream_report import StreamCounter
 from ._watchdog import StreamLimits, Watchdog
@@ -121,16 +122,27 @@ class StreamContext(Generic[T]):
         self._exchange = exchange
         self._options = options
         self._stream: Stream[T] | None = None
+        self._in_use = False
 
     async def __aenter__(self) -> Stream[T]:
-        self._stream = await self._exchange.settings.execution.run(self._exchange, self._options)
+        if self._in_use:
+            raise entered_twice("stream", "async with policy.stream(...)")
+        self._in_use = True
+        try:
+            self._stream = await self._exchange.settings.execution.run(self._exchange, self._options)
+        except BaseException:
+            self._in_use = False
+            raise
         return self._stream
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        if self._stream is not None:
-            await self._stream.aclose()
+        try:
+            if self._stream is not None:
+                await self._stream.aclose()
+        finally:
+            self._in_use = False
 
 
 class _OpenStream(Generic[T]):
