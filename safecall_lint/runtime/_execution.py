@@ -50,6 +50,10 @@ class Exchange(Protocol[T]):
         """Return what an exception of `send` means."""
         ...
 
+    def follow(self, result: T, ended: Callable[[BaseException | None], None]) -> bool:
+        """Return whether the call goes on with its good result; `ended` is then called at its end, with the error."""
+        ...
+
     async def discard(self, result: T) -> None:
         """Close a failed result that will not be used."""
         ...
@@ -168,13 +172,17 @@ class Execution:
         failure = exchange.judge(result)
         if not exchange.keeps_slot:
             slot.leave(failure)
-        if self._emit is not None:
-            self._report_attempt(self._emit, call, slot, None, failure)
+        emit = self._emit
+        if emit is not None:
+            if failure is None and exchange.follow(result, functools.partial(self._report_both, emit, call, slot)):
+                emit = None
+            else:
+                self._report_attempt(emit, call, slot, None, failure)
         if failure is None and self._settings.retry.adaptive:
             self._admission.accepted()
         delay = None if failure is None else self._pause(call, slot, exchange, failure)
-        if delay is None and self._emit is not None:
-            self._report_end(self._emit, call, None)
+        if delay is None and emit is not None:
+            self._report_end(emit, call, None)
         return delay
 
     def _failed(
@@ -263,6 +271,10 @@ class Execution:
         duration = self._clock.time() - slot.time
         outcome = "error" if error is None and failure is not None else _outcome(error)
         emit(AttemptEnded(self._settings.name, call.attempt, outcome, duration, error, status))
+
+    def _report_both(self, emit: Callable[[Event], None], call: _Call, slot: Slot, error: BaseException | None) -> None:
+        self._report_attempt(emit, call, slot, error, None)
+        self._report_end(emit, call, error)
 
     def _report_retry(
         self, emit: Callable[[Event], None], call: _Call, failure: Failure, delay: float, reason: DropReason | None

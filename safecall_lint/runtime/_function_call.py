@@ -54,6 +54,9 @@ class FunctionCall(Generic[T]):
     def explain(self, error: Exception) -> Failure:
         return _failure.of_error(error)
 
+    def follow(self, result: T, ended: Callable[[BaseException | None], None]) -> bool:
+        return False
+
     async def discard(self, result: T) -> None:
         close = getattr(result, "aclose", None)
         if close is not None:

@@ -176,6 +176,9 @@ class _OpenStream(Generic[T]):
     def explain(self, error: Exception) -> Failure:
         return _failure.of_error(error)
 
+    def follow(self, result: Stream[T], ended: Callable[[BaseException | None], None]) -> bool:
+        return False
+
     async def discard(self, result: Stream[T]) -> None:
         await result.aclose()
 

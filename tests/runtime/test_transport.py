@@ -23,8 +23,11 @@ from safecall_lint.runtime import (
     StreamTimeout,
     deadline,
 )
-from safecall_lint.runtime._events import CallEnded, Released, StreamEnded, StreamFirstChunk, StreamOpened
+from safecall_lint.runtime._events import AttemptEnded, CallEnded, Released, StreamEnded, StreamFirstChunk, StreamOpened
 from safecall_lint.runtime.testing import (
+    Cut,
+    Data,
+    Head,
     Vendor,
     drop,
     rate_limited,
@@ -192,17 +195,56 @@ async def test_the_deadline_of_the_caller_ends_a_request(http: ModuleType, vendo
                 await short.get("/")
 
 
+DRIPS = stream(["x"] * 100, gap=0.5, content_type="application/json")
+
+
 @on_both_clients
 async def test_a_body_that_drips_ends_with_the_call_timeout(http: ModuleType, vendor: Vendor) -> None:
-    vendor.on("/", stream(["x"] * 100, gap=0.5, content_type="application/json"))
-    policy = a_policy(call_timeout=3)
+    vendor.on("/", DRIPS)
+    seen: list[Event] = []
+    policy = a_policy(call_timeout=3, events=seen.append)
     async with client_of(policy, http, vendor) as client:
         began = asyncio.get_running_loop().time()
-        with pytest.raises(StreamTimeout) as raised:
+        with pytest.raises(CallTimeout, match="did not end within the 3 s") as raised:
             await client.get("/")
         assert asyncio.get_running_loop().time() - began == pytest.approx(3, abs=0.01)
         assert isinstance(raised.value, http.ReadTimeout)
+        assert isinstance(raised.value, StreamTimeout)
     assert policy.state().in_use == 0
+    assert ends(seen) == [("AttemptEnded", "timeout"), ("CallEnded", "timeout")]
+
+
+@on_both_clients
+async def test_a_body_that_drips_ends_with_the_deadline(http: ModuleType, vendor: Vendor) -> None:
+    vendor.on("/", DRIPS)
+    seen: list[Event] = []
+    policy = a_policy(deadline=3, events=seen.append)
+    async with client_of(policy, http, vendor) as client:
+        for bound in (float("inf"), 2):
+            with pytest.raises(DeadlineExceeded) as raised:
+                async with deadline(bound):
+                    await client.get("/")
+            assert not isinstance(raised.value, CallTimeout)
+    assert policy.state().in_use == 0
+    assert ends(seen)[:2] == [("AttemptEnded", "timeout"), ("CallEnded", "timeout")]
+
+
+@on_both_clients
+async def test_a_body_that_breaks_off_ends_its_call_as_an_error(http: ModuleType, vendor: Vendor) -> None:
+    vendor.on("/", [Head(200, {"content-length": "10"}), Data(b"abc"), Cut()], reply(200, {"whole": True}))
+    seen: list[Event] = []
+    policy = a_policy(events=seen.append)
+    async with client_of(policy, http, vendor) as client:
+        with pytest.raises(http.RemoteProtocolError):
+            await client.get("/")
+        assert ends(seen) == [("AttemptEnded", "error"), ("CallEnded", "error")]
+        assert len(vendor.traffic.requests) == 1
+        await client.get("/")
+    assert ends(seen)[2:] == [("AttemptEnded", "ok"), ("CallEnded", "ok")]
+
+
+def ends(seen: list[Event]) -> list[tuple[str, str]]:
+    return [(type(event).__name__, event.outcome) for event in seen if isinstance(event, AttemptEnded | CallEnded)]
 
 
 @on_both_clients

@@ -43,6 +43,7 @@ class Body:
         self._slot = slot
         self._failure = failure
         self._closed = closed
+        self._ended: Callable[[BaseException | None], None] | None = None
         self._took = slot.age()
         report: StreamReport | None = None
 
@@ -55,6 +56,13 @@ class Body:
         on_first = None if counter is None else first_chunk
         self._reading: Reading[bytes] = Reading(stream, Watchdog(limits, slot.time, at), late, on_first=on_first)
         self._report = report = None if counter is None else counter.open()
+
+    def tell_end(self, ended: Callable[[BaseException | None], None]) -> bool:
+        """Call `ended` at the end, with what ended the body early; a stream has its own report, and refuses."""
+        if self._report is not None:
+            return False
+        self._ended = ended
+        return True
 
     def __aiter__(self) -> AsyncIterator[bytes]:
         """Read the body, once."""
@@ -75,6 +83,9 @@ class Body:
         try:
             if self._report is not None:
                 self._report.end(finished=reading.finished, chunks=reading.chunks, error=reading.error)
+            ended, self._ended = self._ended, None
+            if ended is not None:
+                ended(reading.error)
             if reading.error is not None:
                 self._slot.leave(_failure.of_error(reading.error), self._took)
             elif reading.finished or self._failure is not None:

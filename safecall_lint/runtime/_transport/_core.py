@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,7 +27,7 @@ _KEY = "Idempotency-Key"
 class Binding:
     """The classes of one client library that the core needs.
 
-    The three exceptions are of two families, ours and the library's `ReadTimeout`: code that catches the library's
+    The exceptions are of two families, ours and the library's `ReadTimeout`: code that catches the library's
     timeouts, an SDK first of all, keeps working.
     """
 
@@ -34,6 +35,8 @@ class Binding:
     call_timeout: type[CallTimeout]
     deadline_exceeded: type[DeadlineExceeded]
     stream_timeout: type[StreamTimeout]
+    body_timeout: type[StreamTimeout]
+    body_deadline: type[StreamTimeout]
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,15 +117,27 @@ class Core:
 
     def _body(self, response: Any, slot: Slot, failure: Failure | None, outer: float) -> Body:
         """A stream outlives its call and has limits of its own; any other body ends with the time of the call."""
-        limits, at, counter = self._whole, _deadline.current.get(), None
+        limits, at, late, counter = self._whole, _deadline.current.get(), self._late_body, None
+        if at - slot.time <= self._settings.call_timeout:
+            late = self._past_deadline
         if response.headers.get("content-type", "").startswith(_STREAM_TYPES):
-            limits, at, counter = self._settings.stream, outer, self._streams
-        return self._binding.body(response.stream, slot, failure, limits, at, self._late, self._heal, counter)
+            limits, at, late, counter = self._settings.stream, outer, self._late, self._streams
+        return self._binding.body(response.stream, slot, failure, limits, at, late, self._heal, counter)
 
     def _late(self, phase: StreamPhase | None) -> StreamTimeout:
         name = self._settings.name
         text = f"{name}: the body of the response broke its {phase} time limit, so the connection was closed"
         return self._binding.stream_timeout(text, policy=name, phase=phase or "total")
+
+    def _late_body(self, phase: StreamPhase | None) -> StreamTimeout:
+        name, limit = self._settings.name, self._settings.call_timeout
+        text = f"{name}: the body of the response did not end within the {limit:g} s of the attempt, so it was closed"
+        return self._binding.body_timeout(text, policy=name, phase="total")
+
+    def _past_deadline(self, phase: StreamPhase | None) -> StreamTimeout:
+        name = self._settings.name
+        text = f"{name}: the deadline of the whole call ended during the body of the response, which was closed"
+        return self._binding.body_deadline(text, policy=name, phase="total")
 
     async def _heal(self, stream: Any = None) -> None:
         healed = await heal(self._inner, stream)
@@ -155,6 +170,10 @@ class _RequestExchange:
 
     def explain(self, error: Exception) -> Failure:
         return _failure.of_error(error, self._request)
+
+    def follow(self, result: Any, ended: Callable[[BaseException | None], None]) -> bool:
+        body = result.stream
+        return isinstance(body, Body) and body.tell_end(ended)
 
     async def discard(self, result: Any) -> None:
         await result.stream.aclose()

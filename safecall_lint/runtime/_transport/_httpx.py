@@ -35,11 +35,32 @@ class HttpxStreamTimeout(StreamTimeout, httpx.ReadTimeout):
         self.request = request
 
 
+class HttpxBodyTimeout(CallTimeout, HttpxStreamTimeout):
+    """The `CallTimeout` of an attempt whose body was late."""
+
+    def __init__(self, message: str, *, policy: str = "", phase: StreamPhase = "total", request: Any = None) -> None:
+        HttpxStreamTimeout.__init__(self, message, policy=policy, phase=phase, request=request)
+
+
+class HttpxBodyDeadlineExceeded(DeadlineExceeded, HttpxStreamTimeout):
+    """The `DeadlineExceeded` of a call whose body was late."""
+
+    def __init__(self, message: str, *, policy: str = "", phase: StreamPhase = "total", request: Any = None) -> None:
+        HttpxStreamTimeout.__init__(self, message, policy=policy, phase=phase, request=request)
+
+
 class HttpxBody(Body, httpx.AsyncByteStream):
     """The body as a stream of httpx."""
 
 
-BINDING = Binding(HttpxBody, HttpxCallTimeout, HttpxDeadlineExceeded, HttpxStreamTimeout)
+BINDING = Binding(
+    HttpxBody,
+    HttpxCallTimeout,
+    HttpxDeadlineExceeded,
+    HttpxStreamTimeout,
+    HttpxBodyTimeout,
+    HttpxBodyDeadlineExceeded,
+)
 
 
 class PolicyTransport(httpx.AsyncBaseTransport):

@@ -35,11 +35,32 @@ class Httpx2StreamTimeout(StreamTimeout, httpx2.ReadTimeout):
         self.request = request
 
 
+class Httpx2BodyTimeout(CallTimeout, Httpx2StreamTimeout):
+    """The `CallTimeout` of an attempt whose body was late."""
+
+    def __init__(self, message: str, *, policy: str = "", phase: StreamPhase = "total", request: Any = None) -> None:
+        Httpx2StreamTimeout.__init__(self, message, policy=policy, phase=phase, request=request)
+
+
+class Httpx2BodyDeadlineExceeded(DeadlineExceeded, Httpx2StreamTimeout):
+    """The `DeadlineExceeded` of a call whose body was late."""
+
+    def __init__(self, message: str, *, policy: str = "", phase: StreamPhase = "total", request: Any = None) -> None:
+        Httpx2StreamTimeout.__init__(self, message, policy=policy, phase=phase, request=request)
+
+
 class Httpx2Body(Body, httpx2.AsyncByteStream):
     """The body as a stream of httpx2."""
 
 
-BINDING = Binding(Httpx2Body, Httpx2CallTimeout, Httpx2DeadlineExceeded, Httpx2StreamTimeout)
+BINDING = Binding(
+    Httpx2Body,
+    Httpx2CallTimeout,
+    Httpx2DeadlineExceeded,
+    Httpx2StreamTimeout,
+    Httpx2BodyTimeout,
+    Httpx2BodyDeadlineExceeded,
+)
 
 
 class PolicyTransport(httpx2.AsyncBaseTransport):
