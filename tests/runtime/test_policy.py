@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import logging
 from collections.abc import AsyncIterator
 
 import pytest
+import tenacity
 from aiolimiter import AsyncLimiter
 
 from safecall_lint.runtime import (
@@ -45,6 +47,27 @@ def test_a_decorated_function_keeps_its_name_and_its_signature() -> None:
     guarded = CallPolicy("v")(greet)
     assert guarded.__name__ == "greet"
     assert run(guarded("you", loudly=True)) == "HELLO YOU"
+
+
+def test_a_decorated_function_is_seen_as_a_coroutine_function() -> None:
+    guarded = CallPolicy("v")(greet)
+    assert inspect.iscoroutinefunction(guarded)
+    assert asyncio.iscoroutinefunction(guarded)
+
+
+@virtual_time
+async def test_another_retry_around_a_decorated_function_awaits_it() -> None:
+    attempts: list[int] = []
+
+    @tenacity.retry(stop=tenacity.stop_after_attempt(3), reraise=True)
+    @CallPolicy("v")
+    async def fails() -> None:
+        attempts.append(1)
+        raise ValueError("no")
+
+    with pytest.raises(ValueError, match="no"):
+        await fails()
+    assert len(attempts) == 3
 
 
 def test_a_decorated_generator_is_refused_with_the_way_out() -> None:
