@@ -17,7 +17,7 @@ from ._reading import Reading
 from ._shield import shielded
 from ._single_use import entered_twice
 from ._slot import Slot
-from ._stream_report import StreamCounter
+from ._stream_report import StreamCounter, StreamReport
 from ._watchdog import StreamLimits, Watchdog
 
 T = TypeVar("T")
@@ -42,6 +42,8 @@ class Stream(Generic[T]):
         empty: whether it came to its end without a chunk.
     """
 
+    _report: StreamReport | None = None
+
     def __init__(
         self,
         source: object,
@@ -59,12 +61,12 @@ class Stream(Generic[T]):
         watchdog = Watchdog(settings.limits, slot.time, at)
         self._reading = Reading(iterator, watchdog, self._late, first)
         self._chunks = self._reading.all()
-        self._report = settings.counter.open()
+        self._report = report = settings.counter.open()
         try:
             if first:
-                self._report.first_chunk(self.waited)
+                report.first_chunk(self.waited)
         except BaseException as error:
-            self._report.end(finished=False, chunks=0, error=error)
+            report.end(finished=False, chunks=0, error=error)
             raise
 
     @property
@@ -99,7 +101,8 @@ class Stream(Generic[T]):
     def _leave(self) -> None:
         reading = self._reading
         try:
-            self._report.end(finished=reading.finished, chunks=reading.chunks, error=reading.error)
+            if self._report is not None:
+                self._report.end(finished=reading.finished, chunks=reading.chunks, error=reading.error)
             if reading.error is not None:
                 self._slot.leave(_failure.of_error(reading.error), self.waited)
             elif reading.finished:
@@ -113,6 +116,8 @@ class Stream(Generic[T]):
 
     def __del__(self) -> None:
         self._slot.lose()
+        if self._report is not None:
+            self._report.lose(self._reading.chunks)
 
 
 class StreamContext(Generic[T]):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import functools
 from collections.abc import Callable
 
 from ._clock import Clock
@@ -39,10 +41,11 @@ class StreamCounter:
 class StreamReport:
     """One stream: when it began, its first chunk, its end."""
 
-    __slots__ = ("_counter", "_ended", "_opened")
+    __slots__ = ("_counter", "_ended", "_loop", "_opened")
 
     def __init__(self, counter: StreamCounter) -> None:
         self._counter = counter
+        self._loop = asyncio.get_running_loop()
         self._opened = counter.clock.time()
         self._ended = False
 
@@ -63,6 +66,20 @@ class StreamReport:
             duration = counter.clock.time() - self._opened
             outcome = _outcome(error, finished=finished)
             counter.emit(StreamEnded(counter.name, outcome, duration, chunks, counter.active, error))
+
+    def lose(self, chunks: int) -> None:
+        """Tell from a finalizer that nobody reads the stream any more.
+
+        A finalizer may run in any thread, and in the middle of whatever the sink does: so the sink is told by the loop,
+        or by nobody where that is closed.
+        """
+        if self._ended:
+            return
+        try:
+            self._loop.call_soon_threadsafe(functools.partial(self.end, finished=False, chunks=chunks, error=None))
+        except RuntimeError:
+            self._ended = True
+            self._counter.active -= 1
 
 
 def _outcome(error: BaseException | None, *, finished: bool) -> StreamOutcome:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
@@ -128,6 +129,38 @@ async def test_a_reader_that_leaves_early_closes_the_stream_at_the_vendor() -> N
         assert source.closed == 0
     assert source.closed == 1
     assert policy.state().in_use == 0
+
+
+@virtual_time
+async def test_a_stream_that_is_dropped_is_counted_down() -> None:
+    events: list[Event] = []
+    policy = a_policy(events=events.append)
+    stream_of_nobody: Any = await policy.stream(Source(chunks=3)).__aenter__()
+    assert (stream_of_nobody.chunks, policy.state().streams) == (0, 1)
+    del stream_of_nobody
+    gc.collect()
+    await asyncio.sleep(0)
+    assert (policy.state().streams, policy.state().in_use) == (0, 0)
+    assert [event.outcome for event in events if isinstance(event, StreamEnded)] == ["disconnected"]
+
+
+def test_a_stream_whose_loop_is_gone_is_counted_down() -> None:
+    policy = a_policy()
+    kept: list[Any] = []
+
+    @virtual_time
+    async def run() -> None:
+        kept.append(await policy.stream(Source(chunks=3)).__aenter__())
+
+    @virtual_time
+    async def afterwards() -> None:
+        assert policy.state().streams == 1
+        kept.clear()
+        gc.collect()
+        assert policy.state().streams == 0
+
+    run()
+    afterwards()
 
 
 @virtual_time

@@ -39,6 +39,8 @@ from safecall_lint.runtime.testing import (
 
 from .both_clients import a_policy, client_of, on_both_clients
 
+DRIPS = stream(["x"] * 100, gap=0.5, content_type="application/json")
+
 
 @on_both_clients
 async def test_a_request_passes_and_leaves_nothing_behind(http: ModuleType, vendor: Vendor) -> None:
@@ -82,6 +84,24 @@ async def test_a_response_that_is_dropped_unread_gives_its_slot_back(http: Modul
         del response
         gc.collect()
         assert policy.state().in_use == 0
+
+
+@on_both_clients
+async def test_a_stream_that_is_dropped_unread_is_counted_down(http: ModuleType, vendor: Vendor) -> None:
+    vendor.on("/", stream([sse("x")] * 3, gap=1))
+    vendor.on("/plain", DRIPS)
+    seen: list[Event] = []
+    policy = a_policy(events=seen.append)
+    async with client_of(policy, http, vendor) as client:
+        for path in ("/", "/plain"):
+            response = await client.send(client.build_request("GET", path), stream=True)
+            assert policy.state().streams == (path == "/")
+            del response
+            gc.collect()
+            await asyncio.sleep(0)
+            assert policy.state().streams == 0
+    assert [event.outcome for event in seen if isinstance(event, StreamEnded)] == ["disconnected"]
+    assert ends(seen) == [("AttemptEnded", "ok"), ("CallEnded", "ok")] * 2
 
 
 @on_both_clients
@@ -193,9 +213,6 @@ async def test_the_deadline_of_the_caller_ends_a_request(http: ModuleType, vendo
         with pytest.raises(http.TimeoutException):
             async with client_of(a_policy(call_timeout=1, deadline=1, queue_timeout=1), http, vendor) as short:
                 await short.get("/")
-
-
-DRIPS = stream(["x"] * 100, gap=0.5, content_type="application/json")
 
 
 @on_both_clients

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
@@ -28,6 +30,9 @@ class Body:
         counter: told about the stream, or None for the body of a plain call.
     """
 
+    _report: StreamReport | None = None
+    _ended: Callable[[BaseException | None], None] | None = None
+
     def __init__(
         self,
         stream: Any,
@@ -43,7 +48,6 @@ class Body:
         self._slot = slot
         self._failure = failure
         self._closed = closed
-        self._ended: Callable[[BaseException | None], None] | None = None
         self._took = slot.age()
         report: StreamReport | None = None
 
@@ -62,6 +66,7 @@ class Body:
         if self._report is not None:
             return False
         self._ended = ended
+        self._loop = asyncio.get_running_loop()
         return True
 
     def __aiter__(self) -> AsyncIterator[bytes]:
@@ -96,3 +101,8 @@ class Body:
     def __del__(self) -> None:
         # A response that was neither read nor closed must not take its slot with it for ever.
         self._slot.lose()
+        if self._report is not None:
+            self._report.lose(self._reading.chunks)
+        if self._ended is not None:
+            with contextlib.suppress(RuntimeError):  # the sink is told by the loop, or by nobody where that is closed
+                self._loop.call_soon_threadsafe(self._ended, None)
