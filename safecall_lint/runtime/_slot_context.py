@@ -36,6 +36,7 @@ class SlotContext:
             try:
                 entry = Entry(self._clock.time(), _deadline.current.get(), self._options)
                 self._slot = await self._admission.wait(entry)
+                self._slot.hold(task)
             except BaseException:
                 self._task = None
                 raise

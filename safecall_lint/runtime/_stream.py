@@ -65,6 +65,7 @@ class Stream(Generic[T]):
         try:
             if first:
                 report.first_chunk(self.waited)
+                slot.answered(self.waited)
         except BaseException as error:
             report.end(finished=False, chunks=0, error=error)
             raise
