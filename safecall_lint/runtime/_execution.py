@@ -160,7 +160,7 @@ class Execution:
         now = self._clock.time()
         if self._budget is not None:
             self._budget.count_call(now)
-        return _Call(now, min(now + self._settings.deadline, _deadline.current.get()), options)
+        return _Call(now, min(now + self._settings.deadline, _deadline.ends()), options)
 
     def _next_attempt(self, call: _Call) -> None:
         call.attempt += 1

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Self
 
 from ._gate import Priority
 from ._setting import number
-from ._single_use import entered_twice
+from ._single_use import entered_twice, restore
 
 if TYPE_CHECKING:
     from ._slot import Slot
@@ -56,7 +56,7 @@ class CallOptions:
     ) -> None:
         token, self._token = self._token, None
         if token is not None:
-            current.reset(token)
+            restore(current, token)
 
 
 DEFAULT = CallOptions()

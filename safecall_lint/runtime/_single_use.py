@@ -1,6 +1,19 @@
-"""What is entered by one task at a time."""
+"""What is entered by one task at a time, and left by whoever comes to close it."""
 
 from __future__ import annotations
+
+from contextvars import ContextVar, Token
+from typing import TypeVar
+
+T = TypeVar("T")
+
+
+def restore(variable: ContextVar[T], token: Token[T]) -> None:
+    """Undo a `set`; in another context, where an abandoned generator may be closed, there is nothing to undo."""
+    try:
+        variable.reset(token)
+    except ValueError:
+        return
 
 
 def entered_twice(what: str, form: str) -> RuntimeError:

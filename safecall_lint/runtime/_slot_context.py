@@ -34,7 +34,7 @@ class SlotContext:
                 raise entered_twice("slot", "async with policy.slot()")
             self._task = task
             try:
-                entry = Entry(self._clock.time(), _deadline.current.get(), self._options)
+                entry = Entry(self._clock.time(), _deadline.ends(), self._options)
                 self._slot = await self._admission.wait(entry)
                 self._slot.hold(task)
             except BaseException:

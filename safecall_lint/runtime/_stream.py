@@ -162,7 +162,7 @@ class _OpenStream(Generic[T]):
     ) -> None:
         self.settings = settings
         self._opens = opens
-        self._at = _deadline.current.get()
+        self._at = _deadline.ends()
 
     async def send(self, slot: Slot) -> Stream[T]:
         source: Any = None

@@ -13,13 +13,18 @@ class CallTimer:
     """The limit of one attempt: cancels its task when it is due, as `asyncio.timeout` does.
 
     Until it is stopped, policies that the attempt calls see the deadline `at`.
+
+    Attributes:
+        due: loop time at which the limit is over.
+        own: the loop's timer, where the limit is not the usual one.
     """
 
-    __slots__ = ("_cancelling", "_fired", "_group", "_outer_deadline", "_task", "due")
+    __slots__ = ("_cancelling", "_deadline", "_fired", "_group", "_task", "due", "own")
 
     def __init__(self, group: CallTimers, task: asyncio.Task[object], due: float, at: float) -> None:
         self.due = due
-        self._outer_deadline = _deadline.current.set(at)
+        self.own: asyncio.TimerHandle | None = None
+        self._deadline = _deadline.begin(at)
         self._group = group
         self._task = task
         self._cancelling = task.cancelling()
@@ -36,7 +41,9 @@ class CallTimer:
         A cancellation from outside in the same moment wins: the caller wants to stop, not to retry.
         """
         self._group.forget(self)
-        _deadline.current.reset(self._outer_deadline)
+        _deadline.finish(self._deadline)
+        if self.own is not None:
+            self.own.cancel()
         if not self._fired:
             return False
         return self._task.uncancel() <= self._cancelling and isinstance(error, asyncio.CancelledError)
@@ -63,7 +70,7 @@ class CallTimers:
         timer = CallTimer(self, task, now + min(self._seconds, left), at)
         self._running[timer] = None
         if left < self._seconds:
-            asyncio.get_running_loop().call_later(left, self._fire_one, timer)
+            timer.own = asyncio.get_running_loop().call_later(left, self._fire_one, timer)
         elif not self._armed:
             self._arm(self._seconds)
         return timer

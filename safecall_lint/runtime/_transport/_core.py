@@ -81,7 +81,7 @@ class Core:
         """Return the response to `request`; its body holds the slot."""
         if self._settings.adds_keys and request.method not in _failure.SAFE_METHODS and _KEY not in request.headers:
             request.headers[_KEY] = str(uuid.uuid4())
-        exchange = _RequestExchange(self, request, _deadline.current.get())
+        exchange = _RequestExchange(self, request, _deadline.ends())
         layers = self._layers
         own_slots = layers.streamed_requests is not layers.calls
         execution = layers.streamed_requests if own_slots and asks_for_stream(request) else layers.calls
@@ -117,7 +117,7 @@ class Core:
 
     def _body(self, response: Any, slot: Slot, failure: Failure | None, outer: float) -> Body:
         """A stream outlives its call and has limits of its own; any other body ends with the time of the call."""
-        limits, at, late, counter = self._whole, _deadline.current.get(), self._late_body, None
+        limits, at, late, counter = self._whole, _deadline.ends(), self._late_body, None
         if at - slot.time <= self._settings.call_timeout:
             late = self._past_deadline
         if response.headers.get("content-type", "").startswith(_STREAM_TYPES):
