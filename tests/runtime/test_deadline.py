@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import weakref
+from collections.abc import AsyncIterator
 
 import pytest
 
@@ -125,3 +128,68 @@ async def test_many_calls_time_out_each_at_its_own_moment() -> None:
     starts = [(0.0, 60.0), (0.5, 1.0), (1.0, 60.0), (1.2, 0.3), (3.0, 60.0)]
     await asyncio.gather(*(call(start, left) for start, left in starts))
     assert sorted(ended) == [0.3, 1.0, 5.0, 5.0, 5.0]
+
+
+async def parts() -> AsyncIterator[int]:
+    async with deadline(5):
+        for number in range(3):
+            yield number
+
+
+@virtual_time
+async def test_a_deadline_of_a_generator_that_was_left_early_is_over_for_its_reader() -> None:
+    told: list[object] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _loop, context: told.append(context.get("exception")))
+    async for _ in parts():
+        break
+    gc.collect()
+    await asyncio.sleep(6)
+    assert remaining() == float("inf")
+    await CallPolicy("v").call(asyncio.sleep, 0)
+    assert told == []
+
+
+@virtual_time
+async def test_options_of_a_generator_that_was_left_early_say_nothing_in_another_context() -> None:
+    policy, told = CallPolicy("v"), list[object]()
+    asyncio.get_running_loop().set_exception_handler(lambda _loop, context: told.append(context.get("exception")))
+
+    async def answers() -> AsyncIterator[int]:
+        with policy.options(weight=2):
+            yield 1
+
+    async for _ in answers():
+        break
+    gc.collect()
+    await asyncio.sleep(1)
+    assert told == []
+
+
+@virtual_time
+async def test_a_task_that_outlives_a_deadline_is_bound_by_the_one_around_it() -> None:
+    async def later() -> float:
+        await asyncio.sleep(3)
+        return remaining()
+
+    async with deadline(20):
+        async with deadline(2):
+            task = asyncio.create_task(later())
+        assert await task == 17
+
+
+@virtual_time
+async def test_a_finished_task_is_not_kept_until_its_deadline() -> None:
+    class Result:
+        pass
+
+    policy = CallPolicy("v")
+
+    async def endpoint() -> Result:
+        async with deadline(20):
+            await policy.call(asyncio.sleep, 0)
+        return Result()
+
+    result = weakref.ref(await asyncio.create_task(endpoint()))
+    await asyncio.sleep(0)
+    gc.collect()
+    assert result() is None
