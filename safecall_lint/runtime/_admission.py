@@ -121,7 +121,7 @@ class Admission:
             DeadlineExceeded: the deadline came first.
             CircuitOpen: the circuit opened meanwhile.
         """
-        entry.waiter = None
+        waiter, entry.waiter = entry.waiter, None
         gate = self._gates.get()
         if given is not None:
             return self._slot(gate, entry, given)
@@ -129,6 +129,10 @@ class Admission:
         if entry.at - entry.since <= self._settings.queue_timeout:
             raise self._deadline_exceeded(waited)
         message = f"waited {waited:.3g} s and none of {gate.limit} slots came free: send less, or raise max_concurrency"
+        if waiter is not None and 2 * (by_quota := gate.rate_wait(waiter)) > waited:
+            message = (
+                f"waited {waited:.3g} s and the quota had no room for {by_quota:.3g} s: send less, or raise the quota"
+            )
         raise self._rejected(QueueTimeout, "queue_timeout", message, waited, None)
 
     def hold(self, seconds: float | None) -> None:

@@ -15,6 +15,7 @@ from typing import TypeAlias
 from ._adaptive import Gradient
 from ._pace import Pace
 from ._quota import Charge, Quota
+from ._turns import Turns
 
 _TURN_OF_THE_OLDEST = 8
 _COMPACT_ABOVE = 64
@@ -66,6 +67,7 @@ class Gate:
     Args:
         limit: how many slots there are.
         quota: the rates that every call is charged to.
+        turns: shared with the other gates of the quota on this loop.
         now: the clock.
         patience: seconds after which a waiting call is sent away.
         gradient: moves the number of slots, or None where it is fixed.
@@ -76,6 +78,7 @@ class Gate:
         self,
         limit: int,
         quota: Quota,
+        turns: Turns,
         now: Callable[[], float],
         patience: float,
         gradient: Gradient | None = None,
@@ -92,6 +95,7 @@ class Gate:
         self._weights = [0 for _ in Priority]
         self.pace = Pace()
         self._quota = quota
+        self._turns = turns
         self._now = now
         self._patience = patience
         self._lines: tuple[_Line, ...] = tuple(deque() for _ in Priority)
@@ -103,7 +107,7 @@ class Gate:
 
     def enter(self, now: float, weight: int, tokens: float) -> Pass | None:
         """Let the call in at once, or return None where it has to wait."""
-        if self.queued or (self.in_use and self.in_use + weight > self.limit):
+        if self.queued or self._turns.line or (self.in_use and self.in_use + weight > self.limit):
             return None
         charge = self._quota.take(now, tokens)
         if charge is None:
@@ -113,7 +117,8 @@ class Gate:
 
     def quota_estimate(self, now: float, priority: Priority, tokens: float) -> float:
         """Return about how many seconds the quota alone keeps a call waiting that joins the queue now."""
-        calls, ahead = sum(self._calls[: priority + 1]), sum(self._tokens[: priority + 1])
+        calls, ahead = self._turns.ahead(self)
+        calls, ahead = calls + sum(self._calls[: priority + 1]), ahead + sum(self._tokens[: priority + 1])
         return self._quota.estimate(now, calls + 1, ahead + tokens)
 
     def slot_estimate(self, priority: Priority, weight: int) -> float:
@@ -189,15 +194,24 @@ class Gate:
         while self.queued and (head := self._next()) is not None:
             if self.in_use and self.in_use + head.weight > self.limit:
                 break
-            charge = self._quota.take(now, head.tokens)
+            charge = self._quota.take(now, head.tokens) if self._turns.may_take(self) else None
             if charge is None:
-                return self._admit_later(now, head)
+                self._admit_later(now, head)
+                return
+            self._turns.leave(self)
             self._lines[head.priority].popleft()
             self._turn += 1
             self._count(head, -1)
             self.in_use += head.weight
             head.set_result(self._pass(now, head, charge))
-        return self._note_rate_block(now, None)
+        self._turns.leave(self)
+        self._note_rate_block(now, None)
+        self._turns.proceed()
+
+    def claim(self) -> tuple[int, float]:
+        """Return the calls and the tokens of the head of the queue."""
+        head = self._next()
+        return (0, 0.0) if head is None else (1, head.tokens)
 
     def _next(self) -> Waiter | None:
         heads = [head for line in self._lines if (head := _head(line)) is not None]
@@ -212,6 +226,10 @@ class Gate:
     def _admit_later(self, now: float, head: Waiter) -> None:
         """One timer for the whole queue: only its head can be waiting for the quota."""
         self._note_rate_block(now, now)
+        self._turns.wait(self)
+        if not self._turns.may_take(self):
+            self._turns.proceed()
+            return
         delay = self._quota.wait(now, head.tokens)
         if now + delay < self._quota_wake:
             self._quota_wake = now + delay
@@ -230,6 +248,10 @@ class Gate:
         since = self._rate_blocked_since
         return self._rate_blocked if since is None else self._rate_blocked + now - since
 
+    def rate_wait(self, waiter: Waiter) -> float:
+        """Return for how many seconds the quota has held up the queue since `waiter` joined it."""
+        return self._rate_blocked_until(self._now()) - waiter.rate_mark
+
     def release(self, weight: int) -> None:
         """Give the slots of an ended call back."""
         self.in_use -= weight
@@ -242,6 +264,11 @@ class Gate:
             given.charge.refund(self._now())
         finally:
             self.release(given.weight)
+        self.refunded()
+
+    def refunded(self) -> None:
+        """Let in whoever waits for the quota, at this gate or another, now that it has more room."""
+        self._turns.proceed()
 
     def learn(self, took: float, *, dropped: bool) -> None:
         """Let an answer of the vendor move the number of slots; calls that hold one now keep it."""

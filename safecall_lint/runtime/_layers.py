@@ -25,6 +25,7 @@ from ._state import PolicyState
 from ._stream import StreamSettings
 from ._stream_report import StreamCounter
 from ._throttle import Throttle
+from ._turns import Turns
 
 if TYPE_CHECKING:
     from ._policy import CallPolicy
@@ -49,6 +50,7 @@ class Layers:
         self._emit = None if policy.events is None else guarded(policy.events)
         rates, limiter = _split_rate(policy.rate)
         self._quota = Quota(rates, Throttle() if policy.retry.adaptive else None)
+        self._turns = PerLoop(Turns)
         self._limiter = limiter
         self.circuit = self._make_circuit()
         self.budget = None if policy.retry.budget is None else Budget(policy.retry.budget)
@@ -88,15 +90,15 @@ class Layers:
 
     def _make_gate(self, slots: int | AdaptiveConcurrency) -> Gate:
         policy, emit = self._policy, self._emit
+        quota, turns, patience = self._quota, self._turns.get(), float(policy.queue_timeout)
         if isinstance(slots, int):
-            return Gate(slots, self._quota, policy.clock.time, float(policy.queue_timeout))
+            return Gate(slots, quota, turns, policy.clock.time, patience)
 
         def resized(before: int, after: int) -> None:
             if emit is not None:
                 emit(ConcurrencyChanged(policy.name, before, after))
 
-        patience = float(policy.queue_timeout)
-        return Gate(int(slots.initial), self._quota, policy.clock.time, patience, Gradient(slots), resized)
+        return Gate(int(slots.initial), quota, turns, policy.clock.time, patience, Gradient(slots), resized)
 
     def _make_circuit(self) -> Circuit | None:
         policy, emit = self._policy, self._emit

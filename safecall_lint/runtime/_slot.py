@@ -66,8 +66,7 @@ class Slot:
         """
         USED("settle", "tokens", tokens)
         self._pass.charge.settle(self._clock.time(), tokens)
-        if self._gate.queued:
-            self._gate.admit()
+        self._gate.refunded()
 
     def heed(self, headers: Mapping[str, str]) -> None:
         """Tell what the vendor's answer says is left of its quota; our rates stay under that until its reset.
@@ -86,8 +85,7 @@ class Slot:
             raise
         if told:
             self._pass.charge.heed(self._clock.time(), told)
-            if self._gate.queued:
-                self._gate.admit()
+            self._gate.refunded()
 
     def age(self) -> float:
         """Return the seconds since the slot was given."""
