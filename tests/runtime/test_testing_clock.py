@@ -10,6 +10,7 @@ import anyio
 import anyio.to_thread
 import httpx
 import pytest
+from aiolimiter import AsyncLimiter
 
 from safecall_lint.runtime import CallPolicy, CallTimeout, QueueFull, Rate, Retry
 from safecall_lint.runtime.testing import (
@@ -50,6 +51,28 @@ def test_time_starts_where_it_is_told() -> None:
         return asyncio.get_running_loop().time()
 
     assert run(main(), start=100) == 100.5
+
+
+@pytest.mark.parametrize("start", [0.1, 1.0, 4.01, 7.3, 1e8])
+def test_a_limiter_that_asks_for_less_than_a_nanosecond_gets_on(start: float) -> None:
+    async def main() -> float:
+        limiter = AsyncLimiter(5, 1)
+        async with asyncio.timeout(60):
+            for _ in range(10):
+                await limiter.acquire()
+        return asyncio.get_running_loop().time() - start
+
+    assert run(main(), start=start) == pytest.approx(1, abs=1e-6)
+
+
+def test_a_timer_of_less_than_a_nanosecond_leaves_the_time_as_it_is_meant() -> None:
+    async def main() -> float:
+        await asyncio.sleep(0.1)
+        await asyncio.sleep(0.2)
+        await asyncio.sleep(1e-12)
+        return asyncio.get_running_loop().time()
+
+    assert run(main()) == 0.3
 
 
 @virtual_time
