@@ -7,7 +7,7 @@ from, so httpx and httpx2 are the same to us, and so are the SDKs that stand on 
 from __future__ import annotations
 
 import socket
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeGuard
 
@@ -77,7 +77,7 @@ def of_error(error: Exception, request: Any = None) -> Failure:
 
 def of_response(response: Any) -> Failure | None:
     """Describe a response with an error status; return None for a good one."""
-    return of_answer(response, response.request) if response.status_code >= 400 else None
+    return of_answer(response, _request_of([response])) if response.status_code >= 400 else None
 
 
 def of_answer(response: Any, request: Any) -> Failure | None:
@@ -158,7 +158,7 @@ def _status(error: BaseException) -> int | None:
     return None
 
 
-def _request_of(chain: list[BaseException]) -> Any:
+def _request_of(chain: Sequence[object]) -> Any:
     for link in chain:
         for owner in (link, getattr(link, "response", None)):
             try:

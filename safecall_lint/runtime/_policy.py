@@ -7,7 +7,7 @@ import inspect
 import sys
 from collections.abc import AsyncIterable, Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal, ParamSpec, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Literal, NoReturn, ParamSpec, TypeVar, overload
 
 from . import _options
 from ._adaptive import AdaptiveConcurrency
@@ -249,6 +249,12 @@ class CallPolicy:
         """
         check_options(self.name, most(self.max_concurrency), priority, tokens, weight, repeatable)
         return CallOptions(self, priority, tokens, weight, repeatable)
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError(
+            f"{self.name}: a policy holds the slots of one process, so it can be neither copied nor pickled:"
+            " make it where the module is imported, or use dataclasses.replace() for one with other settings"
+        )
 
     def state(self) -> PolicyState:
         """Return what goes on now, on the running event loop."""

@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 import inspect
 import logging
-from collections.abc import AsyncIterator
+import pickle
+from collections.abc import AsyncIterator, Callable
+from types import ModuleType
+from typing import Any
 
+import httpx
+import httpx2
 import pytest
 import tenacity
 from aiolimiter import AsyncLimiter
@@ -68,6 +74,21 @@ async def test_another_retry_around_a_decorated_function_awaits_it() -> None:
     with pytest.raises(ValueError, match="no"):
         await fails()
     assert len(attempts) == 3
+
+
+@pytest.mark.parametrize("copied", [pickle.dumps, copy.copy, copy.deepcopy])
+def test_a_policy_says_that_it_is_not_copied(copied: Callable[[object], object]) -> None:
+    with pytest.raises(TypeError, match="v: a policy holds the slots of one process"):
+        copied(CallPolicy("v"))
+
+
+@pytest.mark.parametrize("http", [httpx, httpx2], ids=["httpx", "httpx2"])
+@virtual_time
+async def test_a_response_without_a_request_comes_back_as_it_is(http: ModuleType) -> None:
+    async def answers() -> Any:
+        return http.Response(503)
+
+    assert (await CallPolicy("v").call(answers)).status_code == 503
 
 
 def test_a_decorated_generator_is_refused_with_the_way_out() -> None:
