@@ -165,6 +165,20 @@ async def test_a_post_with_an_added_key_is_sent_again_with_the_same_one(http: Mo
 
 
 @on_both_clients
+async def test_a_request_that_is_sent_for_two_calls_has_two_keys(http: ModuleType, vendor: Vendor) -> None:
+    policy = a_policy(retry=Retry(attempts=2, repeat="keyed"))
+    vendor.on("/", reply(200))
+    async with client_of(policy, http, vendor) as client:
+        request = client.build_request("POST", "/")
+        chosen = client.build_request("POST", "/", headers={"Idempotency-Key": "mine"})
+        for sent in (request, request, chosen, chosen):
+            await client.send(sent)
+    first, second, *own = [received.headers["idempotency-key"] for received in vendor.traffic.requests]
+    assert first != second
+    assert own == ["mine", "mine"]
+
+
+@on_both_clients
 async def test_a_body_that_can_be_read_only_once_is_not_sent_again(http: ModuleType, vendor: Vendor) -> None:
     async def body() -> AsyncIterator[bytes]:
         yield b"once"

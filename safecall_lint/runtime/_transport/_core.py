@@ -21,6 +21,7 @@ from ._body import Body
 _ONE_WAY_STREAMS = frozenset({"IteratorByteStream", "AsyncIteratorByteStream"})
 _STREAM_TYPES = ("text/event-stream", "application/x-ndjson", "application/stream+json")
 _KEY = "Idempotency-Key"
+_OUR_KEY = "safecall_key"
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,8 +80,8 @@ class Core:
 
     async def handle(self, request: Any) -> Any:
         """Return the response to `request`; its body holds the slot."""
-        if self._settings.adds_keys and request.method not in _failure.SAFE_METHODS and _KEY not in request.headers:
-            request.headers[_KEY] = str(uuid.uuid4())
+        if self._settings.adds_keys and request.method not in _failure.SAFE_METHODS:
+            _add_key(request)
         exchange = _RequestExchange(self, request, _deadline.ends())
         layers = self._layers
         own_slots = layers.streamed_requests is not layers.calls
@@ -147,6 +148,12 @@ class Core:
     async def aclose(self) -> None:
         """Close the transport below."""
         await self._inner.aclose()
+
+
+def _add_key(request: Any) -> None:
+    """Give each call a key of its own, also one that sends a request of an earlier call again; a user's key stays."""
+    if request.headers.get(_KEY) in (None, request.extensions.get(_OUR_KEY)):
+        request.headers[_KEY] = request.extensions[_OUR_KEY] = str(uuid.uuid4())
 
 
 class _RequestExchange:
