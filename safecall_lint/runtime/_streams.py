@@ -110,7 +110,8 @@ class race(Generic[T]):  # noqa: N801 (used like a function, as `contextlib.supp
         opening = [asyncio.create_task(stream.__aenter__()) for stream in self._streams]
         winner: Stream[T] | None = None
         try:
-            winner = await _first_with_a_chunk(opening)
+            self._winner = winner = await _first_with_a_chunk(opening)
+            return winner
         finally:
             try:
                 await shielded(_close_losers(opening, winner), timeout=_CLOSING)
@@ -120,8 +121,6 @@ class race(Generic[T]):  # noqa: N801 (used like a function, as `contextlib.supp
                 if winner is not None:
                     await winner.aclose()
                 raise
-        self._winner = winner
-        return winner
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
