@@ -11,6 +11,7 @@ import libcst as cst
 
 from safecall_lint.finding import Safety
 from safecall_lint.semantics.endpoints import PATIENCE, Wait
+from safecall_lint.semantics.flow import own_nodes
 from safecall_lint.semantics.model import Function, Scope
 from safecall_lint.semantics.values import Site
 from safecall_lint.visiting.rewriting import expression, spelled
@@ -66,6 +67,8 @@ class EndpointWithoutDeadline(Visitor):
         if not tops or len(body) != len(function.node.body):
             return None
         first, last = tops[0], tops[-1]
+        if not any(map(_awaits, function.node.body[first : last + 1])):
+            last = max((at for at, statement in enumerate(function.node.body) if _awaits(statement)), default=last)
         item, imports, error = made
         head, *rest = body[first : last + 1]
         lines = head.leading_lines if isinstance(head, cst.SimpleStatementLine | cst.BaseCompoundStatement) else ()
@@ -86,6 +89,12 @@ class EndpointWithoutDeadline(Visitor):
         else:
             way, error = spelled("asyncio.timeout", function), "TimeoutError"
         return (expression(f"{way[0]}({PATIENCE:g})"), way[1], error) if way else None
+
+
+def _awaits(statement: ast.stmt) -> bool:
+    """Whether a statement waits in the function's own time: a coroutine that it only makes is waited for elsewhere."""
+    waiting = (ast.Await, ast.AsyncFor, ast.AsyncWith)
+    return any(isinstance(node, waiting) for node in own_nodes([statement]))
 
 
 def _holds(statement: ast.stmt, sites: set[int]) -> bool:

@@ -52,7 +52,7 @@ class RetryOnEverything(RetryVisitor):
             doubts = self._doubts(loop, twin, fact)
             if doubts < _TOO_MANY:
                 labels: list[tuple[Place, str]] = [(loop.site, "makes the next attempt")]
-                self._tell(handler.type or handler, wide, labels, self._fix(handler, wide, fact), doubts > 0)
+                self._tell(handler.type or handler, wide, labels, self._fix(loop, handler, wide, fact), doubts > 0)
             return
 
     def on_requeue(self, node: cst.Try, requeue: Requeue) -> None:
@@ -129,8 +129,10 @@ class RetryOnEverything(RetryVisitor):
             fix=fix,
         )
 
-    def _fix(self, handler: cst.ExceptHandler, wide: Value, fact: Fact | None) -> Rewrite | None:
+    def _fix(self, loop: RetryLoop, handler: cst.ExceptHandler, wide: Value, fact: Fact | None) -> Rewrite | None:
         if fact is None or not fact.transient or handler.type is None or isinstance(handler.type, cst.Tuple):
+            return None
+        if not self._fails_as_known(loop, fact):
             return None
         ways = [self._spelled(name) for name in fact.transient]
         known = [way for way in ways if way is not None]
@@ -146,6 +148,26 @@ class RetryOnEverything(RetryVisitor):
             imports=imports,
             risk="other failures are raised at once",
         )
+
+    def _fails_as_known(self, loop: RetryLoop, fact: Fact) -> bool:
+        """Whether the library's own classes are all that a good attempt fails with: nothing else is waited for or
+        called below, no bad status becomes another exception, and no other handler takes a part."""
+        inside = [node for statement in loop.attempt.body for node in ast.walk(statement)]
+        calls = [node for node in inside if isinstance(node, ast.Call)]
+        awaited = [node.value for node in inside if isinstance(node, ast.Await) and isinstance(node.value, ast.Call)]
+        return (
+            len(loop.attempt.handlers) == 1
+            and not (fact.parses and self._tells_status(loop))
+            and not any(isinstance(node, ast.Raise | ast.Assert) for node in inside)
+            and not any(self.semantics.evaluator.callees(call, loop.function) for call in calls)
+            and all(call is loop.vendor.node or self._of_answer(call, loop) for call in awaited)
+            and self.semantics.calls.vendor(loop.vendor.node, loop.function) is not None
+        )
+
+    def _of_answer(self, call: ast.Call, loop: RetryLoop) -> bool:
+        """Whether a call is for a vendor, or reads what it has answered."""
+        reads = isinstance(call.func, ast.Attribute) and call.func.attr in ("json", "text", "read", "aread")
+        return reads or self.semantics.calls.vendor(call, loop.function) is not None
 
     def _spelled(self, name: str) -> tuple[str, tuple[str, ...]] | None:
         if name.startswith("builtins."):

@@ -20,6 +20,10 @@ if TYPE_CHECKING:
 
 _CANCELLED = "asyncio.CancelledError"
 _EXIT = "builtins.GeneratorExit"
+_TELLS = frozenset(
+    {"debug", "info", "warning", "warn", "error", "exception", "critical", "log", "print", "print_exc", "format_exc"}
+    | {"sleep", "str", "repr", "type", "format"}
+)
 _WAITS = frozenset({"gather", "wait", "wait_for", "shield", "wrap_future", "all", "race"})
 _KEEPS = frozenset({"set_exception", "append", "put", "put_nowait", "set_result", "throw", "__aexit__", "aclose"})
 
@@ -190,6 +194,8 @@ class SwallowedCancellation(Visitor):
 
     def _fix(self, node: cst.Try, handler: cst.ExceptHandler, twin: ast.ExceptHandler) -> Rewrite | None:
         if self._more(twin):
+            if _cleans_up(twin):
+                return None
             way = spelled(_CANCELLED, self.context.scope)
             return self._through(node, handler, *way) if way else None
         body = ending_in_raise(handler.body)
@@ -199,6 +205,12 @@ class SwallowedCancellation(Visitor):
         handlers = before_handler(node, handler, name)
         title = f"let `{name}` through in front of this handler"
         return Rewrite(title, Safety.SAFE, {node: node.with_changes(handlers=handlers)}, imports=imports)
+
+
+def _cleans_up(handler: ast.ExceptHandler) -> bool:
+    """Whether a handler does more than tell and pause: what it does would not be done for a cancellation any more."""
+    calls = [node.func for node in own_nodes(handler.body) if isinstance(node, ast.Call)]
+    return any(getattr(func, "attr", getattr(func, "id", "")) not in _TELLS for func in calls)
 
 
 def _of_task(node: ast.AST) -> bool:

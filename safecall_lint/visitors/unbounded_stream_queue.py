@@ -194,7 +194,10 @@ class UnboundedStreamQueue(Visitor):
         if not (puts and gets and waits and plain and apart) or node.args:
             return None
         changed = with_keyword(node, "maxsize", _BOUND)
-        return Rewrite("let the producer wait once a hundred items are queued", Safety.SAFE, {node: changed})
+        risk = "a producer that outlives its reader then waits for ever"
+        return Rewrite(
+            "let the producer wait once a hundred items are queued", Safety.UNSAFE, {node: changed}, risk=risk
+        )
 
 
 def _comes_back(row: Row) -> bool:

@@ -101,7 +101,7 @@ class UnshieldedCleanup(Visitor):
         if site is None or way is None or not self._movable(site, function):
             return None
         call = with_keyword(cst.Call(expression(way[0]), [cst.Arg(node.expression)]), "timeout", f"{_PATIENCE:g}")
-        risk = f"clean-up that takes longer than {_PATIENCE:g} s ends in a `TimeoutError`"
+        risk = f"clean-up longer than {_PATIENCE:g} s ends in a `TimeoutError` in place of what was raised"
         risk += price(self.semantics, function.module)
         title = f"shield it, for {_PATIENCE:g} s at most"
         return Rewrite(title, Safety.UNSAFE, {node.expression: call}, imports=way[1], risk=risk)
