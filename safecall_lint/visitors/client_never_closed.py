@@ -102,7 +102,7 @@ class ClientNeverClosed(Visitor):
             node,
             f"nobody can close this client: `{scope.cls.name}` has no way to",
             label=f"kept as `self.{name}`, which no method closes",
-            help=f"give `{scope.cls.name}` an `{fact.close}()` that closes `self.{name}`",
+            help=f"close it with its owner: a `{fact.close}()` on `{scope.cls.name}` that closes `self.{name}`",
         )
 
     def _attribute(self, site: CallSite, scope: Function) -> str:

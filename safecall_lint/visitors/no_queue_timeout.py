@@ -43,7 +43,7 @@ class NoQueueTimeout(Visitor):
             "a request waits for a slot with no limit to the wait",
             label="behind slow calls this wait has no end",
             labels=labels,
-            help="bound the wait alone: a timeout around taking the slot, lifted once it is taken",
+            help="bound the wait alone: `asyncio.timeout` around taking the slot, `reschedule(None)` once it is taken",
             fix=self._fix(hold, function),
         )
 

@@ -30,7 +30,7 @@ _NO_FAILURES = frozenset(
         "asyncio.exceptions.CancelledError",
     }
 )  # fmt: skip
-_HELP = "name the failures that pass: timeouts, connection errors, 429 and 5xx"
+_HELP = "name the failures that are over soon: timeouts, connection errors, 429 and 5xx"
 
 
 class RetryOnEverything(RetryVisitor):

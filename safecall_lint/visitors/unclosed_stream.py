@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from safecall_lint.semantics import Semantics
     from safecall_lint.semantics.calls import VendorCall
 
-_HELD = "dropped unread it keeps its connection for ever, half read until the garbage collector finds it"
+_HELD = "not read at all it keeps its connection for ever; half read, until the garbage collector finds it"
 
 _READING = frozenset({f".{name}" for name in ("aread", "raise_for_status", "aiter_bytes", "aiter_lines", "aiter_text")})
 
