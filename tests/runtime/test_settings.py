@@ -306,7 +306,8 @@ WE_MAKE_THEM = frozenset({"PolicyState", "Sizing", "Slot", "Stream", "Received",
 """Nobody else constructs these; what they are asked is checked like the rest."""
 
 NOT_FOR_USERS = frozenset({
-    *("Retry.names", "Retry.may_repeat", "Retry.delay", "Slot.leave", "Slot.end", "Slot.hold", "Slot.answered", "Traffic.begin", "Traffic.end"),
+    *("Retry.names", "Retry.may_repeat", "Retry.delay", "Traffic.begin", "Traffic.end"),
+    *("Slot.leave", "Slot.end", "Slot.hold", "Slot.answered"),
     *("VirtualTimeLoop.run_in_executor", "VirtualTimeLoop.shutdown_default_executor", "LoopClock.sleep"),
     "CallOptions.note",
 })  # fmt: skip
