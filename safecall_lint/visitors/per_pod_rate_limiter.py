@@ -52,8 +52,8 @@ class PerPodRateLimiter(Visitor):
         if processes.count is None:
             return "each process has this limiter: the vendor sees them all together"
         limit, count = self._limit(value), processes.count
-        seen = f"up to {limit * count:g} calls where {limit:g} are meant" if limit else "all of them"
-        return f"each of {count} processes has this limiter: the vendor sees {seen}"
+        seen = f"up to {limit * count:g} calls, not {limit:g}" if limit else "all of them"
+        return f"{count} processes limit apart: the vendor sees {seen}"
 
     def _limit(self, value: Instance | Object) -> float | None:
         fact = self.semantics.evaluator.fact(value)

@@ -200,3 +200,35 @@ def test_a_body_that_somebody_else_reads_later_is_not_closed_before(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert only("unclosed-stream", _RELAYED, tmp_path, monkeypatch).fix is None
+
+
+_HANDED = """\
+import asyncio
+from collections.abc import Awaitable, Callable
+
+from openai import AsyncOpenAI
+
+client = AsyncOpenAI(max_retries=0)
+
+
+async def retrying(make: Callable[[], Awaitable[str]]) -> str:
+    for attempt in range(3):
+        try:
+            return await make()
+        except Exception:
+            await asyncio.sleep(2**attempt)
+    raise RuntimeError
+
+
+async def ask(prompt: str) -> str:
+    async def call() -> str:
+        return (await client.responses.create(model="m", input=prompt)).output_text
+
+    return await retrying(call)
+"""
+
+
+def test_a_function_that_is_handed_over_is_followed_whatever_form_is_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert only("retry-on-everything", _HANDED, tmp_path, monkeypatch).span.line == 13

@@ -157,8 +157,8 @@ def test_several_processes_are_multiplied_and_shown(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     (finding,) = found(tmp_path, name, text)
-    seen = f"up to {10 * count} calls where 10 are meant"
-    assert finding.message == f"each of {count} processes has this limiter: the vendor sees {seen}"
+    seen = f"up to {10 * count} calls, not 10"
+    assert finding.message == f"{count} processes limit apart: the vendor sees {seen}"
     lines = textwrap.dedent(text).lstrip().splitlines()
     marked = [number for number, line in enumerate(lines, start=1) if line.endswith("# here")]
     assert {label.path for label in finding.labels} == {name}

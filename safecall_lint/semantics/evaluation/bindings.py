@@ -55,10 +55,19 @@ def by_parameter(ev: Evaluator, binding: Binding, owner: Scope) -> Iterable[Valu
     outside = owner.parent or owner.module
     annotated = ev.annotated(binding.annotation, outside)
     default = ev.values(binding.value, outside)
-    found = (*annotated, *default)
+    found = (*(value for value in annotated if owner.cls or not _is_form(value)), *default)
     if any(not isinstance(value, Constant) for value in found):
         return found
     return (*ev.arguments(owner, binding.name), *found)
+
+
+_FORMS = frozenset({"typing.Callable", "collections.abc.Callable"})
+
+
+def _is_form(value: Value) -> bool:
+    """Whether an annotation says how a value is used and nothing of what it is. What an object is handed is not asked
+    of its own module's calls: others make such objects too, with something else."""
+    return isinstance(value, Instance) and value.name in _FORMS
 
 
 def by_with(ev: Evaluator, binding: Binding, owner: Scope) -> Iterable[Value]:
