@@ -115,10 +115,12 @@ CASES = {
             def __init__(self):
                 self.by_vendor = {}
                 self.counted = defaultdict(lambda: asyncio.Semaphore(2))
+                self.deep = defaultdict(defaultdict)
             def use(self, key):
                 self.by_vendor[key] = asyncio.Semaphore(2)
                 reveal(self.by_vendor[key])  # gate
                 reveal(self.counted[key])  # gate
+                reveal(self.deep[key])  # unknown
                 for gate in self.by_vendor.values():
                     reveal(gate)  # gate
         """,

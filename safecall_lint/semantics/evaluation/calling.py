@@ -52,7 +52,7 @@ def _declared(ev: Evaluator, function: Function, call: ast.Call, scope: Scope) -
 def _symbol_called(ev: Evaluator, name: str, call: ast.Call, scope: Scope) -> tuple[Value, ...]:
     last = name.rpartition(".")[2]
     if last in ("Depends", "Security") and call.args:
-        return tuple(inner for value in ev.values(call.args[0], scope) for inner in called(ev, value, call, scope))
+        return _made_by(ev, call.args[0], call, scope)
     if last == "partial" and name.startswith("functools") and call.args:
         return ev.values(call.args[0], scope)
     if last == "getattr" and len(call.args) >= 2 and isinstance(call.args[1], ast.Constant):
@@ -61,13 +61,7 @@ def _symbol_called(ev: Evaluator, name: str, call: ast.Call, scope: Scope) -> tu
     if name in _TRANSPARENT and len(call.args) > _TRANSPARENT[name]:
         return ev.values(call.args[_TRANSPARENT[name]], scope)
     if last == "defaultdict" and call.args:
-        factory = call.args[0]
-        made = (
-            ev.values(factory.body, scope)
-            if isinstance(factory, ast.Lambda)
-            else tuple(inner for value in ev.values(factory, scope) for inner in called(ev, value, call, scope))
-        )
-        return (Container(made),)
+        return (Container(_made_by(ev, call.args[0], call, scope)),)
     if name in _COPIES and call.args:
         return ev.values(call.args[0], scope)
     if last == "field" and name.startswith("dataclasses"):
@@ -81,11 +75,22 @@ def _dataclass_field(ev: Evaluator, call: ast.Call, scope: Scope) -> tuple[Value
         if keyword.arg == "default":
             return ev.values(keyword.value, scope)
         if keyword.arg == "default_factory":
-            if isinstance(keyword.value, ast.Lambda):
-                return ev.values(keyword.value.body, scope)
-            factories = ev.values(keyword.value, scope)
-            return tuple(inner for value in factories for inner in called(ev, value, call, scope))
+            return _made_by(ev, keyword.value, call, scope)
     return ()
+
+
+def _made_by(ev: Evaluator, factory: ast.expr, call: ast.Call, scope: Scope) -> tuple[Value, ...]:
+    """What `factory` gives, called without the arguments of `call`, which hands it to a library."""
+    if isinstance(factory, ast.Lambda):
+        return ev.values(factory.body, scope)
+    made = list[Value]()
+    for value in ev.values(factory, scope):
+        if isinstance(value, Symbol):
+            fact = ev.facts.fact(value.name)
+            made.append(Instance(fact.returns if fact and fact.returns else value.name, call, scope))
+        else:
+            made.extend(called(ev, value, call, scope))
+    return tuple(made)
 
 
 def _member_called(
