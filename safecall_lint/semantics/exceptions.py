@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from safecall_lint.semantics.model import Scope
 
 BROAD = frozenset({"builtins.Exception", "builtins.BaseException"})
+_REFUSALS = frozenset({400, 401, 403, 404, 405, 410, 413, 415, 422})
 
 
 @dataclass
@@ -55,6 +56,12 @@ class Exceptions:
         return isinstance(caught, Symbol) and self.evaluator.facts.canonical(caught.name) in (
             self.evaluator.facts.ancestors(raised)
         )
+
+    def refuses(self, value: Value) -> bool:
+        """Whether a class stands for statuses that blame the request: no client repeats it, and code that does asks
+        something else."""
+        rows = (self.evaluator.facts.exceptions.get(name) for name in self.ancestors(value))
+        return next((row.status for row in rows if row and row.status), 0) in _REFUSALS
 
     def means(self, value: Value) -> str:
         """What a class stands for: "timeout", "overload", "status", "transport", "cancellation" or ""."""

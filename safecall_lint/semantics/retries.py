@@ -9,6 +9,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from safecall_lint.semantics.attempted import outward
+from safecall_lint.semantics.exceptions import Exceptions
 from safecall_lint.semantics.flow import falls_through
 from safecall_lint.semantics.model import Function, Scope
 from safecall_lint.semantics.own_retries import by_itself
@@ -139,7 +140,8 @@ class Retries:
         if not is_attempts(around.node) or not succeeds(node, around.node) or numbers(around.node, node):
             return None
         last = always_leaves(after(node, around.node.body))
-        caught = tuple(item for item in node.handlers if goes_round(item.body, last))
+        again = (item for item in node.handlers if goes_round(item.body, last))
+        caught = tuple(item for item in again if not self._corrects(item, function))
         vendor = find(node, function) if caught else None
         if vendor is None:
             return None
@@ -148,6 +150,11 @@ class Retries:
             return None
         pauses = tuple(self._pauses(around.node, function))
         return RetryLoop(around.node, node, function, vendor, caught, attempts, endless, pauses)
+
+    def _corrects(self, handler: ast.ExceptHandler, function: Function) -> bool:
+        """Whether a handler takes nothing but answers that blame the request, so that the next turn asks another."""
+        caught = self._exceptions.caught(handler.type, function)
+        return bool(caught) and all(self._exceptions.refuses(value) for value in caught or ())
 
     def _vendor_site(self, node: ast.Try, function: Function) -> CallSite | None:
         for site in function.scan.calls:
@@ -192,6 +199,10 @@ class Retries:
                 return (known[0] if len(known) == 1 else known[1] - known[0]), False
             return None, False
         return None, isinstance(loop.iter, ast.Call) and not loop.iter.args
+
+    @cached_property
+    def _exceptions(self) -> Exceptions:
+        return Exceptions(self.calls.evaluator)
 
     # -- decorators, wrappers, iterators -------------------------------------------------------------------------
 
