@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from safecall_lint.semantics.scan import CallSite
 
 _LEAVING = frozenset({"raise", "return", "value", "break", "continue"})
+_QUIET = frozenset({"return", "value"})
 _TRANSIENT = frozenset({"timeout", "transport", "status", "overload"})
 _PACING = re.compile(r"sleep|wait|backoff|delay|retry|throttl|limit|pace")
 _RESTING = re.compile(r"(^|_)(sleep|wait|back_?off)|^on_retry$")
@@ -69,6 +70,16 @@ class Attempts:
             if isinstance(node, ast.Call) and any(_mentions(arg, names) for arg in node.args):
                 callees = self.calls.evaluator.callees(node, function)
                 if any(isinstance(item, ast.Raise) for callee in callees for item in ast.walk(callee.node)):
+                    return True
+        return False
+
+    def lets_go(self, function: Function) -> bool:
+        """Whether a function ends quietly for some of what it caught, so that a retry around it never sees that."""
+        for block in function.scan.tries:
+            for handler in block.node.handlers if isinstance(block.node, ast.Try) else ():
+                names = self._derived(handler)
+                tests = [node for node in own_nodes(handler.body) if isinstance(node, ast.If)]
+                if any(_mentions(node.test, names) and _QUIET & ways_out(node.body) for node in tests):
                     return True
         return False
 

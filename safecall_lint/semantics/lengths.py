@@ -34,10 +34,15 @@ def is_whole(lower: ast.expr | None, upper: ast.expr | None) -> bool:
 
 
 def measured(expr: ast.AST) -> Iterator[ast.expr]:
-    """The collections whose length an expression asks for: `x` of `len(x)`."""
-    for node in ast.walk(expr):
-        if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "len" and len(node.args) == 1:
-            yield node.args[0]
+    """The collections whose length an expression asks for: `x` of `len(x)`, but none in `min(8, len(x))`."""
+    if isinstance(expr, ast.Call):
+        name = getattr(expr.func, "id", "")
+        if name == "len" and len(expr.args) == 1:
+            yield expr.args[0]
+        if name == "min" and any(not list(measured(arg)) for arg in expr.args):
+            return
+    for part in ast.iter_child_nodes(expr):
+        yield from measured(part)
 
 
 def is_single(item: ast.expr) -> bool:

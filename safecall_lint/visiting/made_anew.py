@@ -34,7 +34,7 @@ class MadeAnew(Visitor):
     def look(self, node: cst.Call) -> None:
         """Judge a call."""
         function = self.context.scope
-        if not isinstance(function, Function):
+        if not isinstance(function, Function) or self.semantics.roles.test(function):
             return
         fact = self.semantics.calls.symbol(self.context.call(node), function)
         if fact is None or fact.kind not in self.kinds or fact.library == "declared" or fact.shares:

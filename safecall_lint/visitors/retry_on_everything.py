@@ -177,7 +177,8 @@ class RetryOnEverything(RetryVisitor):
     # -- decorators and iterators --------------------------------------------------------------------------------
 
     def on_decorator(self, place: cst.BaseExpression, policy: RetryPolicy, function: Function) -> None:
-        if policy.function is None and self._wide(policy) and self.talks(function):
+        sorts = self.semantics.attempts.lets_go(function)
+        if policy.function is None and not sorts and self._wide(policy) and self.talks(function):
             own = any(self.semantics.calls.vendor(site.node, function) for site in function.scan.calls)
             self._tell(place, Symbol("builtins.Exception"), [], None, picks(function) and not own)
 
