@@ -9,13 +9,13 @@ import libcst as cst
 
 from safecall_lint.finding import Safety
 from safecall_lint.semantics.flow import own_nodes, ways_out
+from safecall_lint.semantics.model import Function
 from safecall_lint.semantics.raising import within
 from safecall_lint.semantics.values import Symbol, Value
 from safecall_lint.visiting.rewriting import before_handler, ending_in_raise, spelled
 from safecall_lint.visiting.visitor import Rewrite, Visitor
 
 if TYPE_CHECKING:
-    from safecall_lint.semantics.model import Function
     from safecall_lint.semantics.scan import CallSite, Frame
 
 _CANCELLED = "asyncio.CancelledError"
@@ -42,7 +42,7 @@ class SwallowedCancellation(Visitor):
         if handler is None or not isinstance(twin, ast.ExceptHandler) or not self._waits(block, function):
             return
         goes_on = self._goes_on(block, twin, function)
-        if goes_on and not self._meant(block, twin, function):
+        if goes_on and not self._meant(block, twin, function) and not self._played(function):
             self._tell(node, handler, twin, goes_on)
 
     def _taking(self, node: cst.Try, raised: str) -> cst.ExceptHandler | None:
@@ -83,6 +83,11 @@ class SwallowedCancellation(Visitor):
                 return True
         return self._keeps(handler) or self._raised_later(block, handler, function)
 
+    def _played(self, function: Function) -> bool:
+        """Whether a test plays a part with this function: what it does when it is cancelled is the case."""
+        parent = function.parent
+        return isinstance(parent, Function) and (self.semantics.roles.test(parent) or self._played(parent))
+
     @staticmethod
     def _keeps(handler: ast.ExceptHandler) -> bool:
         for node in own_nodes(handler.body):
@@ -119,17 +124,38 @@ class SwallowedCancellation(Visitor):
 
     def _goes_on(self, block: ast.Try, handler: ast.ExceptHandler, function: Function) -> str:
         """What happens after the handler instead of the end: "loop", "value" or "" where nothing does."""
-        ways = ways_out(handler.body)
+        ways = ways_out(self._left_of(handler, function))
         if not ways - {"raise"} or ("raise" in ways and self._named(handler, function)):
             return ""
         frame = next((item.frame for item in function.scan.tries if item.node is block), None)
         loop = _loop(frame)
+        if loop is not None and _is_stopped(loop, function):
+            return ""
         if loop is not None and ("continue" in ways or ("end" in ways and self._turns(block, loop))):
             return "loop"
         if "value" in ways:
             return "value"
         values = any(not _none(item.value) for item in function.scan.returns)
         return "value" if values and not self._ends(block, handler, function) else ""
+
+    def _left_of(self, handler: ast.ExceptHandler, function: Function) -> list[ast.stmt]:
+        """A handler's body without what it does for other exceptions than a cancellation, which it tells by their
+        class: `if isinstance(error, Expected): return`."""
+        body = list[ast.stmt]()
+        for statement in handler.body:
+            if isinstance(statement, ast.If) and self._other(statement.test, handler.name, function):
+                body.extend(statement.orelse)
+            else:
+                body.append(statement)
+        return body
+
+    def _other(self, test: ast.expr, name: str | None, function: Function) -> bool:
+        for node in test.values if isinstance(test, ast.BoolOp) and isinstance(test.op, ast.And) else [test]:
+            match node:
+                case ast.Call(func=ast.Name(id="isinstance"), args=[ast.Name(id=asked), classes]) if asked == name:
+                    known = self.semantics.exceptions.caught(classes, function) or ()
+                    return not any(self._takes(value, _CANCELLED) for value in known)
+        return False
 
     def _named(self, handler: ast.ExceptHandler, function: Function) -> bool:
         """Whether a handler names the cancellation itself, not everything."""
@@ -238,6 +264,24 @@ def _loop(frame: Frame | None) -> ast.stmt | None:
         if isinstance(around.node, ast.For | ast.AsyncFor | ast.While) and around.section == "body":
             return around.node
     return None
+
+
+def _is_stopped(loop: ast.stmt, function: Function) -> bool:
+    """Whether a loop asks for a flag that another function sets where it cancels somebody: it ends by the flag."""
+    if not isinstance(loop, ast.While):
+        return False
+    flags = {node.attr for node in ast.walk(loop.test) if isinstance(node, ast.Attribute)}
+    others = function.cls.methods.values() if function.cls is not None and flags else ()
+    return any(
+        flags & {row.attr for row in ast.walk(other.node) if isinstance(row, ast.Attribute) and _is_stored(row)}
+        and any(_called(site) == "cancel" for site in other.scan.calls)
+        for other in others
+        if other is not function
+    )
+
+
+def _is_stored(node: ast.Attribute) -> bool:
+    return isinstance(node.ctx, ast.Store)
 
 
 def _none(value: ast.expr | None) -> bool:
