@@ -2,10 +2,10 @@
 
 The trail is what makes a finding cacheable: as long as everything on it is as it was, the same questions get the same
 answers. Its nodes are strings, a kind and a name: a module (`m` and its path), the triage of a file (`t`), a file's
-content (`c`), the names in a folder (`l`), a search through a project's texts (`x`), and `p` and `d` for what is asked
-about a project and a repository as a whole. A link says that what is known of the first rests on the second. Answers
-are kept between files, so links belong to modules and not to the file whose question came first; what a file rests on
-is all that can be reached from it.
+content (`c`), the names in a folder (`l`), a search through a project's texts (`x`), the packages that a repository
+offers by a name (`o`), and `p` and `d` for what is asked about a project and a repository as a whole. A link says that
+what is known of the first rests on the second. Answers are kept between files, so links belong to modules and not to
+the file whose question came first; what a file rests on is all that can be reached from it.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import re
 import stat
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, replace
 from functools import cache
 
 Stamp = tuple[str, str]
@@ -43,7 +43,8 @@ class Trail:
 
     `contents` has files by path: a stamp is the file's state as `os.stat` tells it, empty where that proves nothing,
     and the digest of its bytes. `lookups` has what was looked for: "f" a file, "d" a folder, "o" something else, "-"
-    nothing. `listings` has the names that a pattern finds in a folder. `searched` has the texts of projects.
+    nothing. `listings` has the names that a pattern finds in a folder. `searched` has the texts of projects. `offered`
+    has the packages of repositories, by the first word of their names.
     """
 
     kept: bool = False
@@ -52,6 +53,7 @@ class Trail:
     listings: dict[str, Listing] = field(default_factory=dict)
     searched: dict[str, Searched] = field(default_factory=dict)
     links: dict[str, set[str]] = field(default_factory=dict)
+    offered: dict[str, dict[str, tuple[str, ...]]] = field(default_factory=dict)
 
     def link(self, node: str, other: str) -> None:
         """What is known of a node rests on another one."""
@@ -103,8 +105,9 @@ class Trail:
 
     def news(self) -> Trail:
         """What was recorded since the last time, to be handed to another process."""
-        found = Trail(True, self.contents, self.lookups, self.listings, self.searched, self.links)
-        self.contents, self.lookups, self.listings, self.searched, self.links = {}, {}, {}, {}, {}
+        found = replace(self)
+        for table in (row.name for row in fields(self) if row.name != "kept"):
+            setattr(self, table, {})
         return found
 
 

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 __all__ = ["NAME", "Cache"]
 NAME = disk.NAME
-_FORMAT = 1
+_FORMAT = 2
 _DAMAGED = (ValueError, TypeError, LookupError, AttributeError)
 
 

@@ -40,6 +40,10 @@ class Learned:
                 raise Unsteady
         for top, texts in news.searched.items():
             self._search(self.trail.searched.setdefault(top, Searched()), texts)
+        for top, offers in news.offered.items():
+            offered = self.trail.offered.setdefault(top, {})
+            if any(offered.setdefault(first, one) != one for first, one in offers.items()):
+                raise Unsteady
         for node, others in news.links.items():
             self.trail.links.setdefault(node, set()).update(others)
 
@@ -62,7 +66,7 @@ def absorb(section: Section, learned: Learned, changed: set[str]) -> Section:
     trail = learned.trail
     if _contradicted(section, trail):
         section = Section()
-    stale = changed | _contents(section, trail) | _listings(section, trail)
+    stale = changed | _contents(section, trail) | _listings(section, trail) | _offers(section, trail)
     for top, texts in trail.searched.items():
         stale |= _texts(section, top, texts)
     section.drop(stale)
@@ -108,6 +112,15 @@ def _listings(section: Section, trail: Trail) -> set[str]:
         if known and tuple(known[1]) != listing[1]:
             stale.add("l" + key)
         section.listings[key] = listing
+    return stale
+
+
+def _offers(section: Section, trail: Trail) -> set[str]:
+    stale: set[str] = set()
+    for top, offers in trail.offered.items():
+        known = section.offered.setdefault(top, {})
+        stale |= {f"o{top}{NUL}{first}" for first, one in offers.items() if tuple(known.get(first, one)) != one}
+        known.update(offers)
     return stale
 
 

@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterable
 
 from safecall_lint.cache.section import OWN, Section
+from safecall_lint.packages import Packages
 from safecall_lint.source import MAX_BYTES as LARGEST
 from safecall_lint.texts import MAX_BYTES, Known, code_files, count_in
 from safecall_lint.trail import NUL, UNREADABLE, Listing, Stamp, Trail, kind, listed, state
@@ -24,6 +25,7 @@ class Present:
         self._states: dict[str, str] = {}
         self._changed: dict[str, set[str]] = {}
         self._listings: dict[str, Listing] = {}
+        self._packages: dict[str, Packages] = {}
 
     def standing(self, paths: Iterable[str]) -> set[str]:
         """Those of some files that were linted before whose findings would be the same today."""
@@ -47,6 +49,10 @@ class Present:
             known = self.section.listings.get(name)
             folder, _, pattern = name.partition(NUL)
             return known is not None and tuple(known[1]) == self._listing(folder, pattern)
+        if letter == "o":
+            top, _, first = name.partition(NUL)
+            offered = self.section.offered.get(top, {}).get(first)
+            return offered is not None and tuple(offered) == self._offered(top).of(first)
         if letter == "x":
             top, _, search = name.partition(NUL)
             return top in self.section.searched and search not in self._searches_changed(top)
@@ -123,6 +129,11 @@ class Present:
                     self.renewed = self.renewed or now[0] != known[0]
         return self._listings[key][1]
 
+    def _offered(self, top: str) -> Packages:
+        if top not in self._packages:
+            self._packages[top] = Packages(top, self._kept_listing)
+        return self._packages[top]
+
     # -- texts -------------------------------------------------------------------------------------------------------
 
     def _searches_changed(self, top: str) -> set[str]:
@@ -130,7 +141,7 @@ class Present:
         if top not in self._changed:
             self._changed[top] = set()
             texts = self.section.searched[top]
-            files = code_files(top, self._texts_listing)
+            files = code_files(top, self._kept_listing)
             before, texts.stamps = texts.stamps, {}
             for path in files:
                 known = before.pop(path, None)
@@ -144,8 +155,9 @@ class Present:
                 self.renewed = True
         return self._changed[top]
 
-    def _texts_listing(self, folder: str, pattern: str) -> tuple[str, ...]:
-        """As `_listing`; what the folder has now is remembered, because the texts in it are brought up to date."""
+    def _kept_listing(self, folder: str, pattern: str) -> tuple[str, ...]:
+        """As `_listing`; what the folder has now is remembered: no finding rests on the listing itself, but on what is
+        made of it."""
         names, key = self._listing(folder, pattern), folder + NUL + pattern
         known = self.section.listings.get(key)
         if known is None or tuple(known[1]) != names:

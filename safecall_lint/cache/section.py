@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -29,6 +29,7 @@ class Section:
     listings: dict[str, Listing] = field(default_factory=dict)
     searched: dict[str, Searched] = field(default_factory=dict)
     links: dict[str, list[str]] = field(default_factory=dict)
+    offered: dict[str, dict[str, Sequence[str]]] = field(default_factory=dict)
     reports: dict[str, dict[str, list[Row]]] = field(default_factory=dict)
 
     @classmethod
@@ -38,17 +39,17 @@ class Section:
             rows = json.loads(body)
             if rows[0] != key:
                 return None
-            _, contents, lookups, listings, searched, links, reports = rows
+            _, contents, lookups, listings, searched, links, offered, reports = rows
             texts = {top: Searched(stamps, answers) for top, (stamps, answers) in searched.items()}
         except (ValueError, TypeError, LookupError, AttributeError, RecursionError):
             return None
-        tables = (contents, lookups, listings, links, reports)
-        return cls(contents, lookups, listings, texts, links, reports) if all(map(_is_table, tables)) else None
+        tables = (contents, lookups, listings, texts, links, offered, reports)
+        return cls(*tables) if all(map(_is_table, tables)) else None
 
     def dumped(self, key: str) -> bytes:
         """The section as bytes."""
         searched = {top: (one.stamps, one.answers) for top, one in self.searched.items()}
-        rows = (key, self.contents, self.lookups, self.listings, searched, self.links, self.reports)
+        rows = (key, self.contents, self.lookups, self.listings, searched, self.links, self.offered, self.reports)
         return json.dumps(rows, separators=(",", ":")).encode()
 
     def reached(self, paths: Iterable[str]) -> set[str]:
@@ -94,12 +95,14 @@ class Section:
             for reports in self.reports.values():
                 reports.pop(path, None)
         kept = self.reached(path for reports in self.reports.values() for path in reports)
-        tops = {node[1:].partition(NUL)[0] for node in kept if node[0] == "x"}
+        tops = {node[1:].partition(NUL)[0] for node in kept if node[0] in "xo"}
         self.links = {node: others for node, others in self.links.items() if node in kept}
         self.contents = {path: one for path, one in self.contents.items() if any(kind + path in kept for kind in OWN)}
         self.searched = {top: one for top, one in self.searched.items() if top in tops}
         for top, texts in self.searched.items():
             texts.answers = {search: one for search, one in texts.answers.items() if f"x{top}{NUL}{search}" in kept}
+        for top, offered in self.offered.items():
+            self.offered[top] = {first: one for first, one in offered.items() if f"o{top}{NUL}{first}" in kept}
         self.listings = {key: one for key, one in self.listings.items() if "l" + key in kept or _in(key, tops)}
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import gc
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -13,12 +13,11 @@ from weakref import WeakSet, WeakValueDictionary
 
 from safecall_lint.declared import Declared
 from safecall_lint.semantics.model import Module
+from safecall_lint.semantics.places import Places
 from safecall_lint.source import Source, SourceError
 from safecall_lint.texts import MAX_BYTES, Known, Texts
 from safecall_lint.trail import NUL, Counts, Trail
 
-_MARKERS = (".git", "pyproject.toml", "setup.py", "setup.cfg", "requirements.txt", "safecall-lint.toml")
-_MAX_DEPTH = 12
 RUNTIME = "safecall_lint.runtime"
 _HEAVY = 3_000_000
 
@@ -77,14 +76,17 @@ class Project:
     trail: Trail = field(default_factory=Trail, repr=False)
     searched: Known = field(default_factory=dict, repr=False)
     _modules: dict[str, Module | None] = field(default_factory=dict, repr=False)
-    _roots: dict[str, tuple[str, ...]] = field(default_factory=dict, repr=False)
-    _kinds: dict[str, str] = field(default_factory=dict, repr=False)
     model: object = field(default=None, repr=False)
     weight: int = 0
 
     @cached_property
     def here(self) -> str:
         return os.getcwd()
+
+    @cached_property
+    def places(self) -> Places:
+        """Which files imports lead to."""
+        return Places(self.trail, self.overlay)
 
     @cached_property
     def texts(self) -> Texts:
@@ -171,7 +173,7 @@ class Project:
 
         `target` is absolute ("app.http.client") or relative ("..http.client"), as `Binding.target` has it.
         """
-        found = self._find(target, importer.file)
+        found = self.places.find(target, importer.file)
         if found is None:
             return None
         self.trail.link(f"m{importer.file}", f"m{found[0]}")
@@ -180,93 +182,13 @@ class Project:
 
     def locate(self, target: str, importer: str) -> str | None:
         """The file that a first-party import target means, without reading it. `importer` is the importing file."""
-        found = self._find(target, importer)
+        found = self.places.find(target, importer)
         return found[0] if found else None
-
-    def _find(self, target: str, importer: str) -> tuple[str, str] | None:
-        level = len(target) - len(target.lstrip("."))
-        parts = [part for part in target[level:].split(".") if part]
-        if level:
-            folder = importer
-            for _ in range(level):
-                folder = os.path.dirname(folder)
-            return self._descend(folder, parts)
-        for root in self.roots(importer):
-            if parts and (self._is_file(f"{root}/{parts[0]}.py") or self._is_folder(f"{root}/{parts[0]}")):
-                found = self._descend(root, parts)
-                if found:
-                    return found
-        return None
-
-    def _descend(self, folder: str, parts: list[str]) -> tuple[str, str] | None:
-        """Follow a dotted name down from a folder: the file it ends in and what is left of the name. As in Python, a
-        package hides a module of its name, and the module a folder without `__init__.py`."""
-        for index, part in enumerate(parts):
-            inner = f"{folder}/{part}"
-            file = f"{inner}.py"
-            if self._is_file(file) and not self._is_file(f"{inner}/__init__.py"):
-                return file, ".".join(parts[index + 1 :])
-            if not self._is_folder(inner):
-                return self._package(folder, ".".join(parts[index:]))
-            folder = inner
-        return self._package(folder, "")
-
-    def _package(self, folder: str, rest: str) -> tuple[str, str] | None:
-        file = f"{folder}/__init__.py"
-        return (file, rest) if self._is_file(file) else None
 
     def top(self, file: str) -> str:
         """The highest folder of the project that a file belongs to."""
-        return self._boundary(os.path.dirname(file))
-
-    def roots(self, file: str) -> tuple[str, ...]:
-        """Folders that imports of a file may start from, nearest first."""
-        folder = os.path.dirname(file)
-        if folder not in self._roots:
-            self._roots[folder] = tuple(self._search(folder))
-        return self._roots[folder]
-
-    def _search(self, folder: str) -> Iterator[str]:
-        top = self._boundary(folder)
-        current = folder
-        for _ in range(_MAX_DEPTH):
-            if not self._is_file(f"{current}/__init__.py"):
-                yield current
-                if self._is_folder(f"{current}/src"):
-                    yield f"{current}/src"
-            if current == top or os.path.dirname(current) == current:
-                return
-            current = os.path.dirname(current)
-
-    def _boundary(self, folder: str) -> str:
-        """The highest folder that still belongs to the project: a repository's top, else the highest with a marker,
-        else the first that is no package."""
-        highest, plain, current = "", "", folder
-        for _ in range(_MAX_DEPTH):
-            if any(self.is_there(f"{current}/{marker}") for marker in _MARKERS):
-                highest = current
-            if self.is_there(f"{current}/.git"):
-                return current
-            if not plain and not self._is_file(f"{current}/__init__.py"):
-                plain = current
-            parent = os.path.dirname(current)
-            if parent == current:
-                break
-            current = parent
-        return highest or plain or folder
+        return self.places.top(file)
 
     def is_there(self, path: str) -> bool:
         """Whether anything stands at a path."""
-        return self._kind(path) != "-"
-
-    def _is_file(self, path: str) -> bool:
-        return path in self.overlay or self._kind(path) == "f"
-
-    def _is_folder(self, path: str) -> bool:
-        return self._kind(path) == "d" or any(name.startswith(path + os.sep) for name in self.overlay)
-
-    def _kind(self, path: str) -> str:
-        known = self._kinds.get(path)
-        if known is None:
-            known = self._kinds[path] = self.trail.kind(path)
-        return known
+        return self.places.is_there(path)

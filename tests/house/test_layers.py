@@ -13,8 +13,8 @@ import safecall_lint
 PACKAGE = Path(safecall_lint.__file__).parent
 LAYERS = [
     *("finding", "source", "page", "rulebook", "declared", "settings"),
-    *("globs", "discovery", "comments", "suppressions", "verdicts", "test_files", "trail", "texts", "report"),
-    *("knowledge", "semantics", "visiting", "visitors", "engine", "parallel", "cache"),
+    *("globs", "discovery", "comments", "suppressions", "verdicts", "test_files", "trail", "texts"),
+    *("packages", "report", "knowledge", "semantics", "visiting", "visitors", "engine", "parallel", "cache"),
     *("fixes", "api", "reporters", "cli", "__main__"),
 ]
 ISLAND = "runtime"

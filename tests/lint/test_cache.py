@@ -124,6 +124,34 @@ def test_a_package_that_appears_is_seen(here: Path) -> None:
     assert found(run()) == [BLOCKED]
 
 
+def test_a_project_beside_that_offers_a_package_is_seen(here: Path, linted: list[str]) -> None:
+    write(here, {"api/app.py": API, "api/other.py": OTHER})
+    assert found(run("api/app.py")) == []
+    blocked = [("api/app.py", BLOCKED[1])]
+    write(here, {"lib/pyproject.toml": "", "lib/src/work/__init__.py": BLOCKS})
+    assert found(run("api/app.py")) == blocked
+    write(here, {"else/pyproject.toml": "[project]\nname = 'loader'\n", "else/src/work/__init__.py": LOADS})
+    assert found(run("api/app.py")) == []
+    write(here, {"api/pyproject.toml": "[project]\ndependencies = ['loader']\n", "lib/src/play/__init__.py": ""})
+    assert found(run("api/app.py")) == []
+    write(here, {"api/pyproject.toml": "[tool.uv.sources.work]\npath = '../lib'\n"})
+    assert found(run("api/app.py")) == blocked
+    shutil.rmtree(here / "else")
+    shutil.rmtree(here / "lib" / "src" / "work")
+    assert found(run("api/app.py")) == []
+
+
+def test_a_project_beside_that_offers_another_package_changes_nothing(
+    here: Path, linted: list[str], settled: None
+) -> None:
+    write(here, {"api/app.py": API, "lib/src/work/__init__.py": BLOCKS, "lib/pyproject.toml": ""})
+    assert found(run("api/app.py")) == [("api/app.py", BLOCKED[1])]
+    write(here, {"lib/src/play/__init__.py": "", "more/play.py": ""})
+    linted.clear()
+    assert found(run("api/app.py")) == [("api/app.py", BLOCKED[1])]
+    assert linted == []
+
+
 def test_what_a_link_leads_to_is_seen(here: Path) -> None:
     write(here, {"api.py": API, "one/work.py": BLOCKS, "other/work.py": LOADS})
     (here / "work.py").symlink_to("one/work.py")
