@@ -85,11 +85,13 @@ class Source:
             starts.append(starts[-1] + len(line))
         return starts
 
-    @cached_property
-    def newline(self) -> str:
-        """The newline that the first line ends with."""
-        first = self.lines[0] if self.lines else b""
-        return "\r\n" if first.endswith(b"\r\n") else "\r" if first.endswith(b"\r") else "\n"
+    def newline(self, offset: int) -> str:
+        """The newline that ends the line of a byte offset; where it has none, the one above's; else a line feed."""
+        line = min(bisect_right(self.line_starts, offset), len(self.lines))
+        for text in reversed(self.lines[max(line - 2, 0) : line]):
+            if text.endswith((b"\n", b"\r")):
+                return "\r\n" if text.endswith(b"\r\n") else chr(text[-1])
+        return "\n"
 
     def position(self, offset: int) -> tuple[int, int]:
         """1-based line and 1-based column in characters of a byte offset."""

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from safecall_lint.cache import Cache
 from safecall_lint.cli.progress import tracked
 from safecall_lint.discovery import Target, excluded
-from safecall_lint.finding import Finding
+from safecall_lint.finding import Finding, Span
 from safecall_lint.report import Crash, Report
 from safecall_lint.settings import Settings
 from safecall_lint.source import Source, SourceError, decode, read
@@ -19,6 +19,8 @@ from safecall_lint.source import Source, SourceError, decode, read
 if TYPE_CHECKING:
     from safecall_lint.engine import Linter
     from safecall_lint.fixes import Fixed
+
+_ROUNDS = 5
 
 
 @dataclass(slots=True)
@@ -42,45 +44,73 @@ class Outcome:
         known = {(crash.path, crash.rule) for crash in self.crashes}
         self.crashes += [crash for crash in crashes if (crash.path, crash.rule) not in known]
 
+    def report(self, reports: Iterable[Report]) -> None:
+        """Take in what all files give."""
+        for one in reports:
+            self.add(one)
+        self.findings.sort(key=lambda finding: finding.order)
+
     def add_fixed(self, before: Source, fixed: Fixed) -> None:
-        """Take in what fixing one file gave."""
+        """Take in what fixing one file, perhaps for another time, gave."""
         self.applied += fixed.applied
-        self.problems += [
-            f"{before.path}:{one.finding.span.line}: the fix of `{one.finding.name}` was taken back: {one.reason}"
-            for one in fixed.rejected
-        ]
         if fixed.source.text != before.text:
-            self.changes.append((before, fixed.source))
+            first = next((old for old, new in self.changes if new.path == before.path), before)
+            self.changes = [(old, new) for old, new in self.changes if new.path != before.path]
+            self.changes.append((first, fixed.source))
+
+    def take_back(self, fixed: Iterable[Fixed]) -> None:
+        """Take in the fixes that did not hold."""
+        self.problems += [
+            f"{one.finding.path}:{one.finding.span.line}: the fix of `{one.finding.name}` was taken back: {one.reason}"
+            for file in fixed
+            for one in file.rejected
+        ]
 
 
 def lint(targets: Sequence[Target], jobs: int = 1, cache: Cache | None = None) -> Outcome:
     """Lint files on disk. What comes out does not depend on how many processes take part, nor on the cache."""
     outcome = Outcome()
-    for report in _reports(targets, jobs, cache):
-        outcome.add(report)
-    outcome.findings.sort(key=lambda finding: finding.order)
+    outcome.report(_reports(targets, jobs, cache))
     return outcome
 
 
 def fix(
     targets: Sequence[Target], jobs: int = 1, cache: Cache | None = None, *, unsafe: bool, to_disk: bool
 ) -> Outcome:
-    """Fix files. What is reported is what is left once every file is fixed, because one file's fix can change what is
-    said about another; where nothing is written that is not known, and nothing is reported. A cache tells which files
-    to fix, but no fix is taken from it."""
+    """Fix files. One file's fix can change what is said about another, so all are looked at again until none changes,
+    and what is reported is what is left then; where nothing is written that is not known, and nothing is reported. A
+    cache tells which files to fix, but no fix is taken from it."""
     from safecall_lint.fixes import offered
     from safecall_lint.parallel import Linters
 
-    outcome, linters = Outcome(), Linters()
-    for target, report in zip(targets, _reports(targets, jobs, cache), strict=True):
-        outcome.fail(report.crashes)
-        if any(offered(finding, unsafe) for finding in report.findings):
-            _fix(target, linters.of(target.settings), outcome, unsafe=unsafe, to_disk=to_disk)
+    outcome = Outcome()
+    done: dict[int, Fixed | None] = {}
+    reports = _reports(targets, jobs, cache)
+    for _ in range(_ROUNDS):
+        linters, written = Linters(), False
+        for index, report in enumerate(reports):
+            outcome.fail(report.crashes)
+            if any(offered(finding, unsafe) for finding in report.findings) and (
+                index not in done or _changed_since(done[index], report)
+            ):
+                done[index] = _fix(targets[index], linters.of(targets[index].settings), outcome, unsafe, to_disk)
+                written |= bool((fixed := done[index]) and fixed.applied)
+        if not (to_disk and written):
+            break
+        reports = _reports(targets, jobs, cache)
+    outcome.take_back(fixed for fixed in done.values() if fixed)
     if to_disk:
-        left = lint(targets, jobs, cache)
-        outcome.findings = left.findings
-        outcome.fail(left.crashes)
+        outcome.report(reports)
     return outcome
+
+
+def _changed_since(fixed: Fixed | None, report: Report) -> bool:
+    """Whether a file gives something else than when its own fixing ended, because of another file's fix."""
+    return fixed is not None and _said(fixed.report) != _said(report)
+
+
+def _said(report: Report) -> list[tuple[Span, str, str]]:
+    return [(finding.span, finding.name, finding.message) for finding in report.findings]
 
 
 def lint_bytes(path: str, raw: bytes, settings: Settings, *, fixes: bool, unsafe: bool) -> Outcome:
@@ -102,6 +132,7 @@ def lint_bytes(path: str, raw: bytes, settings: Settings, *, fixes: bool, unsafe
 
     done = fix_source(source, linter.source, unsafe=unsafe)
     outcome.add_fixed(source, done)
+    outcome.take_back([done])
     outcome.add(done.report)
     outcome.text = done.source
     return outcome
@@ -141,7 +172,8 @@ def _reports(targets: Sequence[Target], jobs: int, cache: Cache | None) -> list[
     return [found[index] for index in range(len(targets))]
 
 
-def _fix(target: Target, linter: Linter, outcome: Outcome, *, unsafe: bool, to_disk: bool) -> None:
+def _fix(target: Target, linter: Linter, outcome: Outcome, unsafe: bool, to_disk: bool) -> Fixed | None:
+    """Fix one file; None where we failed at it."""
     from safecall_lint.fixes import fix_source, write
 
     try:
@@ -155,3 +187,5 @@ def _fix(target: Target, linter: Linter, outcome: Outcome, *, unsafe: bool, to_d
         outcome.fail([Crash.of(error, target.path)])
     else:
         outcome.add_fixed(before, fixed)
+        return fixed
+    return None

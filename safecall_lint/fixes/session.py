@@ -8,11 +8,12 @@ from dataclasses import dataclass, field
 
 from safecall_lint.finding import Finding
 from safecall_lint.fixes.edits import compatible, offered, rewrite
-from safecall_lint.fixes.verify import Unverified, check_findings, check_text
+from safecall_lint.fixes.idle_imports import without_idle_imports
+from safecall_lint.fixes.verify import Unverified, check_findings, check_text, counted
 from safecall_lint.report import Report
 from safecall_lint.source import Source
 
-MAX_ROUNDS = 10
+MAX_PASSES = 50
 Lint = Callable[[Source], Report]
 _Key = tuple[str, str, str, bytes, int]
 
@@ -36,11 +37,13 @@ class Fixed:
 
 
 def fix_source(source: Source, lint: Lint, *, unsafe: bool = False) -> Fixed:
-    """Carry out every fix that may be, pass after pass, until none is left."""
+    """Carry out every fix that may be, pass after pass, until none is left; then take out the imports that lost their
+    last use."""
     session = _Session(source, lint, unsafe, lint(source))
-    for _ in range(MAX_ROUNDS):
+    for _ in range(MAX_PASSES):
         if not session.run_pass():
             break
+    session.tidy(source)
     return Fixed(session.source, tuple(session.applied), session.taken_back(), session.report)
 
 
@@ -53,14 +56,33 @@ class _Session:
     problem: str = ""
     applied: list[Finding] = field(default_factory=list)
     rejected: dict[_Key, str] = field(default_factory=dict)
+    judged: int = 0
 
     def run_pass(self) -> bool:
-        """Fix what goes together, or one by one what does not hold together. False where nothing was left to try."""
+        """Fix what goes together, or one by one what does not hold together. False where nothing was left to try.
+
+        What did not hold is tried once more in the text that the other fixes left: a second run would try it too.
+        """
         wanted = self._wanted()
+        if not wanted and self.rejected and len(self.applied) > self.judged:
+            self.rejected.clear()
+            self.judged = len(self.applied)
+            wanted = self._wanted()
         batch = compatible(wanted.values())
         if batch and not self._try(batch):
             self._try_each([key for key, finding in wanted.items() if finding in batch])
         return bool(batch)
+
+    def tidy(self, original: Source) -> None:
+        """Take out the imports that have no use any more, where that changes nothing else that is reported."""
+        candidate = without_idle_imports(original, self.source)
+        if candidate.text == self.source.text:
+            return
+        report = self.lint(candidate)
+        if not report.crashes and counted(report.findings) == counted(self.report.findings):
+            self.source, self.report = candidate, report
+        else:
+            self.lint(self.source)  # as below
 
     def _try_each(self, keys: list[_Key]) -> None:
         """From the bottom up, so that the keys of those above stay what they are."""

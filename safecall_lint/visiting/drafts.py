@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from difflib import SequenceMatcher
 from itertools import pairwise
 from typing import TYPE_CHECKING
@@ -12,10 +12,12 @@ import libcst as cst
 
 from safecall_lint.finding import Edit, Fix, Span
 from safecall_lint.semantics.values import Site
+from safecall_lint.visiting.import_places import Head
 from safecall_lint.visiting.walk import replaced
 
 if TYPE_CHECKING:
     from safecall_lint.semantics.model import Module
+    from safecall_lint.semantics.project import Project
     from safecall_lint.visiting.slices import Slice
     from safecall_lint.visiting.visitor import Place, Rewrite
 
@@ -41,9 +43,9 @@ def _site_span(site: Site) -> Span:
     return source.span_at(line, column, end_line, end_column)
 
 
-def fix_of(rewrite: Rewrite, piece: Slice) -> Fix | None:
+def fix_of(rewrite: Rewrite, piece: Slice, project: Project) -> Fix | None:
     """The rewrite as edits of the file, or None where it changes nothing."""
-    edits = [*_node_edits(rewrite, piece), *_site_edits(rewrite), *_inserted(rewrite, piece)]
+    edits = [*_node_edits(rewrite, piece), *_site_edits(rewrite), *_inserted(rewrite, piece, project)]
     unique = sorted(dict.fromkeys(edits))
     if not unique or any(a.span.end > b.span.start for a, b in pairwise(unique)):
         return None
@@ -88,48 +90,24 @@ def _site_edits(rewrite: Rewrite) -> Iterator[Edit]:
         yield Edit(_site_span(site), text)
 
 
-def _inserted(rewrite: Rewrite, piece: Slice) -> Iterator[Edit]:
-    """Imports and `head` after the file's last top-level import, `before` in front of the unit's own statement."""
+def _inserted(rewrite: Rewrite, piece: Slice, project: Project) -> Iterator[Edit]:
+    """Imports with the file's others, `head` after the last of those, `before` in front of the unit's own statement."""
     module = piece.module
     source = module.source
     if rewrite.imports or rewrite.head:
-        at = source.line_starts[import_line(module)]
-        text = "".join(f"{line}{source.newline}" for line in _imports(rewrite.imports))
-        text += "".join(f"{source.newline}{statement}{source.newline}" for statement in rewrite.head)
-        if text.endswith("\n" + source.newline) and source.utf8[at:].startswith(source.newline.encode() * 2):
-            text = text.removesuffix(source.newline)
-        if at and not source.utf8[:at].endswith((b"\n", b"\r")):
-            text = source.newline + text.removesuffix(source.newline)
-        yield Edit(source.span(at, at), text)
+        head = Head.of(source, module.tree, lambda name: project.locate(name, module.file) is not None)
+        texts = dict(head.insertions(rewrite.imports))
+        end = source.line_starts[head.line]
+        if rewrite.head:
+            text = texts.get(end, "") + "".join(f"\n{statement}\n" for statement in rewrite.head)
+            two_below = [row.strip() for row in source.lines[head.line : head.line + 2]] == [b"", b""]
+            texts[end] = text.removesuffix("\n") if text.endswith("\n\n") and two_below else text
+        for at, text in texts.items():
+            unended = 0 < at == len(source.utf8) and not source.utf8.endswith((b"\n", b"\r"))
+            yield Edit(source.span(at, at), "\n" + text.removesuffix("\n") if unended else text)
     if rewrite.before:
         at = source.line_starts[_top_line(module, piece.unit.first) - 1]
-        gap = source.newline * 2
-        yield Edit(source.span(at, at), source.newline.join(rewrite.before) + source.newline + gap)
-
-
-def _imports(names: Iterable[str]) -> Iterator[str]:
-    """The import statements for modules (`x.y`) and names (`x.y:name`): one for each module that names come from."""
-    members: dict[str, list[str]] = {}
-    for name in sorted(set(names)):
-        module, _, member = name.partition(":")
-        if member:
-            members.setdefault(module, []).append(member)
-        else:
-            yield f"import {module}"
-    for module, found in members.items():
-        yield f"from {module} import {', '.join(found)}"
-
-
-def import_line(module: Module) -> int:
-    """The number of lines of the file's head: docstring and imports up to the last one before other code."""
-    line = 0
-    for index, statement in enumerate(module.tree.body):
-        docstring = index == 0 and isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant)
-        if docstring or isinstance(statement, ast.Import | ast.ImportFrom):
-            line = statement.end_lineno or line
-        else:
-            break
-    return line
+        yield Edit(source.span(at, at), "\n".join(rewrite.before) + "\n\n\n")
 
 
 def _top_line(module: Module, line: int) -> int:

@@ -105,7 +105,7 @@ def _visit(module: Module, unit: Unit, semantics: Semantics, classes: Sequence[t
         reports = walk(piece, semantics, classes)
     except (ParserSyntaxError, RecursionError):
         raise SyntaxProblem("LibCST cannot parse this code, so it was not analysed", unit.first, 1) from None
-    return [_finding(report, piece) for report in _once(reports)]
+    return [_finding(report, piece, semantics.project) for report in _once(reports)]
 
 
 def _once(reports: list[Report]) -> Iterator[Report]:
@@ -116,7 +116,7 @@ def _once(reports: list[Report]) -> Iterator[Report]:
             yield report
 
 
-def _finding(report: Report, piece: Slice) -> Finding:
+def _finding(report: Report, piece: Slice, project: Project) -> Finding:
     from safecall_lint.visiting.drafts import fix_of, span_of
 
     rule = rulebook()[report.rule]
@@ -134,7 +134,7 @@ def _finding(report: Report, piece: Slice) -> Finding:
             help=report.help,
             labels=tuple(_label(place, text, piece) for place, text in report.labels),
             notes=report.notes,
-            fix=fix_of(report.fix, piece) if report.fix else None,
+            fix=fix_of(report.fix, piece, project) if report.fix else None,
             where=_statement_lines(piece.module.tree, span.line),
             strict=report.strict,
         )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+import builtins
 from typing import TYPE_CHECKING
 
 import libcst as cst
@@ -96,8 +98,8 @@ def keyword(call: cst.Call, name: str) -> cst.Arg | None:
 def spelled(name: str, scope: Scope) -> tuple[str, tuple[str, ...]] | None:
     """How to write the library name `name` ("httpx.TimeoutException") in a scope, and the imports that it needs.
 
-    An import that is there is used (`hx.TimeoutException`, or the bare name); else `import httpx` is asked for. None
-    where the package's name means something else here.
+    An import that is there is used (`hx.TimeoutException`, or the bare name); a file that imports names from the module
+    gets this one as well; else `import httpx` is asked for. None where the package's name means something else here.
     """
     package, _, rest = name.partition(".")
     module = scope.module
@@ -109,7 +111,18 @@ def spelled(name: str, scope: Scope) -> tuple[str, tuple[str, ...]] | None:
                 return local, ()
             if row.target == package and rest:
                 return f"{local}.{rest}", ()
+    source, _, member = name.rpartition(".")
+    if _imports_from(source, module) and not scope.lookup(member) and not hasattr(builtins, member):
+        return member, (f"{source}:{member}",)
     return None if scope.lookup(package) else (name, (package,))
+
+
+def _imports_from(source: str, module: Module) -> bool:
+    """Whether a file names what it takes from a module one by one."""
+    return bool(source) and any(
+        isinstance(node, ast.ImportFrom) and node.module == source and not node.level and node.names[0].name != "*"
+        for node in module.tree.body
+    )
 
 
 def from_module(source: str, name: str, scope: Scope) -> tuple[str, tuple[str, ...]] | None:

@@ -68,7 +68,7 @@ class Slice:
         source = module.source
         self.start = source.line_starts[unit.first - 1]
         text = source.utf8[self.start : source.line_starts[unit.last]].decode("utf-8", "surrogatepass")
-        self.prefix = f"if 1:{source.newline}" if text[:1] in " \t\f" else ""
+        self.prefix = f"if 1:{source.newline(self.start)}" if text[:1] in " \t\f" else ""
         self.text = self.prefix + text
         self.tree = cst.parse_module(self.text)
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import libcst as cst
 
+from safecall_lint.comments import comments
 from safecall_lint.finding import Safety
 from safecall_lint.semantics.scan import FunctionNode, dotted
 from safecall_lint.semantics.values import Constant, Site
@@ -67,8 +68,8 @@ class DeprecatedStartupHook(Visitor):
         if any(len(hook.decorator_list) != 1 or hook.args.args or not self._is_global(hook) for hook, _ in hooks):
             return None
         spelling, imports = manager
-        text = _definition(spelling, hooks) + self._with_lifespan(made)
-        dropped = [(Site(self.context.module, _line_of(hook.decorator_list[0])), "") for hook, _ in hooks]
+        text = self._gap(made) + _definition(spelling, hooks) + self._with_lifespan(made)
+        dropped = [edit for hook, _ in hooks for edit in self._undecorated(hook)]
         return Rewrite(
             "move the hooks into a `lifespan`",
             Safety.UNSAFE,
@@ -85,6 +86,16 @@ class DeprecatedStartupHook(Visitor):
                     event = decorator.args[0]
                     yield function.node, str(event.value) if isinstance(event, ast.Constant) else ""
 
+    def _undecorated(self, hook: FunctionNode) -> Iterator[tuple[Site, str]]:
+        """Drop the lines of a hook's decorator; a comment on them goes to the function's own line, or above it."""
+        module, decorator = self.context.module, hook.decorator_list[0]
+        first, last = decorator.lineno, decorator.end_lineno or decorator.lineno
+        notes = [one.text for one in comments(module.source) if first <= one.line <= last]
+        header = module.source.lines[hook.lineno - 1].rstrip()
+        if len(notes) == 1 and header.endswith(b":"):
+            yield Site(module, _place((hook.lineno, len(header)), (hook.lineno, len(header)))), f"  {notes.pop()}"
+        yield Site(module, _place((first, 0), (last + 1, 0))), "".join(f"{note}\n" for note in notes)
+
     def _made(self, app: str) -> ast.Assign | None:
         """The one statement of the module that makes the app, if it has no lifespan yet."""
         rows = self.context.module.lookup(app)
@@ -98,6 +109,11 @@ class DeprecatedStartupHook(Visitor):
 
     def _is_global(self, hook: FunctionNode) -> bool:
         return hook in self.context.module.functions
+
+    def _gap(self, made: ast.Assign) -> str:
+        """The line that is missing between a function and one empty line above it."""
+        above = [line.strip() for line in self.context.module.source.lines[max(made.lineno - 3, 0) : made.lineno - 1]]
+        return "\n" if len(above) == 2 and above[0] and not above[1] else ""
 
     def _with_lifespan(self, made: ast.Assign) -> str:
         source = self.context.module.source
@@ -126,7 +142,6 @@ def _called(hook: FunctionNode) -> str:
     return f"await {hook.name}()" if isinstance(hook, ast.AsyncFunctionDef) else f"{hook.name}()"
 
 
-def _line_of(decorator: ast.expr) -> ast.AST:
-    """The whole lines of a decorator, as a place."""
-    last = (decorator.end_lineno or decorator.lineno) + 1
-    return ast.Pass(lineno=decorator.lineno, col_offset=0, end_lineno=last, end_col_offset=0)
+def _place(start: tuple[int, int], end: tuple[int, int]) -> ast.AST:
+    """A range of the file, by lines and columns, as a place."""
+    return ast.Pass(lineno=start[0], col_offset=start[1], end_lineno=end[0], end_col_offset=end[1])

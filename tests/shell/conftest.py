@@ -10,7 +10,7 @@ import pytest
 
 from safecall_lint import rulebook as rulebook_module
 from safecall_lint import settings, visiting
-from safecall_lint.finding import Confidence, Edit, Finding, Fix, Safety
+from safecall_lint.finding import Confidence, Edit, Finding, Fix, Safety, Span
 from safecall_lint.rulebook import rulebook
 from safecall_lint.semantics.project import Project, parse
 from safecall_lint.source import Source
@@ -46,8 +46,10 @@ CALLS = {
     "stubborn": ("bad-call", "stubborn ", Safety.SAFE),
     "worse": ("bad-call", "slow", Safety.SAFE),
     "foreign": ("bad-call", "gut_\u00fc", Safety.SAFE),
+    "odder": ("bad-call", "odd", Safety.SAFE),
     "chain": ("bad-call", "bad", Safety.UNSAFE),
 }
+OWN_FIXES = ("needs", "eraser", "idle", "first")
 IMPORT = "import x\n"
 
 
@@ -105,7 +107,7 @@ def _call(
         raise RecursionError
     if func.id == "fails":
         raise ValueError("made up")
-    name = CALLS[func.id][0] if func.id in CALLS else "bad-call" if func.id in ("needs", "eraser") else ""
+    name = CALLS[func.id][0] if func.id in CALLS else "bad-call" if func.id in OWN_FIXES else ""
     if name not in rules:
         return
     span = source.span_at(node.lineno, node.col_offset, node.end_lineno or 0, node.end_col_offset or 0)
@@ -121,13 +123,13 @@ def _call(
         message=f"`{func.id}` is called",
         label="called here",
         help="call something else",
-        fix=_fix(source, func, statement),
+        fix=_fix(source, func, statement, span),
         where=(statement.lineno, max(last, statement.lineno)),
         strict=func.id == "weird",
     )
 
 
-def _fix(source: Source, func: ast.Name, statement: ast.stmt) -> Fix | None:
+def _fix(source: Source, func: ast.Name, statement: ast.stmt, call: Span) -> Fix | None:
     span = source.span_at(func.lineno, func.col_offset, func.end_lineno or 0, func.end_col_offset or 0)
     if func.id == "needs":
         top = () if source.text.startswith(IMPORT) else (Edit(source.span(0, 0), IMPORT),)
@@ -135,6 +137,10 @@ def _fix(source: Source, func: ast.Name, statement: ast.stmt) -> Fix | None:
     if func.id == "eraser":
         first, last = source.line_starts[statement.lineno - 1], source.line_starts[statement.end_lineno or 0]
         return Fix("delete the line", Safety.SAFE, (Edit(source.span(first, last), ""),))
+    if func.id == "idle":
+        return Fix("call `good` without arguments", Safety.SAFE, (Edit(call, "good()"),))
+    if func.id == "first":
+        return Fix("call `good`", Safety.SAFE, (Edit(span, "bad" if "bad(" in source.text else "good"),))
     _, text, safety = CALLS[func.id]
     return (
         Fix(f"call `{text}`", safety, (Edit(span, text),), "" if safety is Safety.SAFE else "it differs")

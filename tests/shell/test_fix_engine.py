@@ -108,3 +108,62 @@ def test_a_diff_can_be_given_to_patch() -> None:
         "+good()",
         "\\ No newline at end of file",
     ]
+
+
+def test_rewritten_lines_end_as_their_own_place_does() -> None:
+    source = "x = 1\nbad()\r\nneeds()\r\ny = 2\n"
+    assert fix(source) == "import x\nx = 1\ngood()\r\nx.good()\r\ny = 2\n"
+
+
+def test_what_only_the_strict_profile_shows_takes_no_fix_back() -> None:
+    done = fixed("odder()\n")
+    assert done.source.text == "odd()\n"
+    assert [one.name for one in done.report.findings] == ["odd-call"]
+
+
+def test_a_fix_that_another_one_made_possible_is_carried_out_in_the_same_run() -> None:
+    assert fixed("bad(first())\nfirst()\n").source.text == "good(good())\ngood()\n"
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("import time\n\nimport x\n\nidle(time)\nx()\n", "import x\n\ngood()\nx()\n"),
+        ("import os\nimport time\n\n\nidle(time)\nos\n", "import os\n\n\ngood()\nos\n"),
+        ("import os\n\nimport time\n\n\nidle(time)\nos\n", "import os\n\n\ngood()\nos\n"),
+        ("from x import one, time, two\nidle(time)\none, two\n", "from x import one, two\ngood()\none, two\n"),
+        (
+            "from x import (\n    one,\n    time,\n)\n\nidle(time)\none\n",
+            "from x import (\n    one,\n)\n\ngood()\none\n",
+        ),
+        ("def f():\n    import time\n\n    idle(time)\n", "def f():\n    good()\n"),
+        (
+            "def f():\n    import time\n    idle(time)\n\nimport time\ntime\n",
+            "def f():\n    good()\n\nimport time\ntime\n",
+        ),
+    ],
+)
+def test_an_import_that_lost_its_last_use_goes_with_it(before: str, after: str) -> None:
+    assert fixed(before).source.text == after
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "import time\nimport never\nidle(time)\ntime\n",
+        "import time  # for its zone\nidle(time)\n",
+        "import time as time\nidle(time)\n",
+        "from x import time\n__all__ = ['time']\nidle(time)\n",
+        "from x import time\ndef f(x: 'time.T'): ...\nidle(time)\n",
+        "try:\n    import time\nexcept ImportError:\n    time = None\nidle(time)\n",
+        "import time; import os\nidle(time)\nos\n",
+    ],
+)
+def test_an_import_that_may_have_another_use_stays(source: str) -> None:
+    call = next(line for line in source.splitlines() if line.startswith("idle("))
+    assert fixed(source).source.text == source.replace(call, "good()")
+
+
+def test_a_package_imports_for_others() -> None:
+    source = Source("m/__init__.py", "import time\nidle(time)\n")
+    assert fix_source(source, Linter(ALL).source).source.text == "import time\ngood()\n"
