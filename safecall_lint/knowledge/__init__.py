@@ -53,6 +53,7 @@ class Fact:
     limits_default: int | None = None
     store_keywords: tuple[str, ...] = ()
     store_position: int = -1
+    sharded: bool = False
     host_keyword: str = ""
     overrides_limits: str = ""
     loses_slots: bool = False

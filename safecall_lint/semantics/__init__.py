@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from safecall_lint.semantics.admissions import Admissions
     from safecall_lint.semantics.attempts import Attempts
     from safecall_lint.semantics.blocking import Blocking
+    from safecall_lint.semantics.counters import Counters
     from safecall_lint.semantics.deadlines import Deadlines
     from safecall_lint.semantics.deployment import Deployment
     from safecall_lint.semantics.endpoints import Endpoints
@@ -137,6 +138,13 @@ class Semantics:
         from safecall_lint.semantics.deployment import Deployment
 
         return Deployment(self.project)
+
+    @cached_property
+    def counters(self) -> Counters:
+        from safecall_lint.semantics.commands import Commands
+        from safecall_lint.semantics.counters import Counters
+
+        return Counters(Commands(self.evaluator))
 
     @cached_property
     def guarding(self) -> Guarding:
