@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import tokenize
-from dataclasses import dataclass
 from tokenize import COMMENT, DEDENT, ENCODING, ENDMARKER, INDENT, NEWLINE, NL, TokenInfo
+
+from msgspec import Struct
 
 from safecall_lint.source import Source
 
@@ -12,8 +13,7 @@ _LAYOUT = {COMMENT, NL, INDENT, DEDENT, ENCODING}
 _BROKEN = (tokenize.TokenError, SyntaxError)
 
 
-@dataclass(frozen=True, slots=True)
-class Comment:
+class Comment(Struct, frozen=True):
     """A comment: its text from the `#` on, its offset in the source's UTF-8 text, its line.
 
     `own_line` is set where nothing but white space precedes it; `covers` is the first and last line it speaks for: its

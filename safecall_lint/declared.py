@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from typing import Annotated
+
+from msgspec import Meta, Struct
 
 
-@dataclass(frozen=True, slots=True)
-class Declared:
+class Declared(Struct, frozen=True):
     """Dotted names of a project's own functions and classes, by what they are."""
 
-    clients: tuple[str, ...] = field(
-        default=(), metadata={"help": "Classes and factories whose value opens connections."}
-    )
-    gates: tuple[str, ...] = field(default=(), metadata={"help": "Classes and factories that bound concurrent calls."})
-    limiters: tuple[str, ...] = field(default=(), metadata={"help": "Classes and factories that bound calls per time."})
-    retries: tuple[str, ...] = field(
-        default=(), metadata={"help": "Decorators and wrappers that call again on failure."}
-    )
-    blocking: tuple[str, ...] = field(
-        default=(), metadata={"help": "Functions that block the thread they are called in."}
-    )
+    clients: Annotated[tuple[str, ...], Meta(description="Classes and factories whose value opens connections.")] = ()
+    gates: Annotated[tuple[str, ...], Meta(description="Classes and factories that bound concurrent calls.")] = ()
+    limiters: Annotated[tuple[str, ...], Meta(description="Classes and factories that bound calls per time.")] = ()
+    retries: Annotated[tuple[str, ...], Meta(description="Decorators and wrappers that call again on failure.")] = ()
+    blocking: Annotated[tuple[str, ...], Meta(description="Functions that block the thread they are called in.")] = ()

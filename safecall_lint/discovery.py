@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
 from pathlib import Path
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from safecall_lint.globs import Globs, globs, ignore_file
 from safecall_lint.settings import Lookup, Settings
@@ -22,16 +24,14 @@ class MissingPath(Exception):
     """A path of the command line that is not there."""
 
 
-@dataclass(frozen=True, slots=True)
-class Target:
+class Target(Struct, frozen=True):
     """A file to lint. `path` is how it is printed: relative to the working directory where it lies below it."""
 
     path: str
     settings: Settings
 
 
-@dataclass(frozen=True, slots=True)
-class Discovered:
+class Discovered(Struct, frozen=True):
     """`skipped` are files that were named and that `exclude` leaves out; `unreadable` are folders with the reason why
     they could not be searched."""
 
@@ -78,8 +78,7 @@ def excluded(absolute: str, settings: Settings) -> bool:
     return bool(globs(settings.exclude).verdict(absolute[len(root) :].replace(os.sep, "/")))
 
 
-@dataclass(frozen=True, slots=True)
-class _Ignored:
+class _Ignored(Struct, frozen=True):
     """The .gitignore files that hold in a folder, the nearest first, each with the folder it stands in."""
 
     files: tuple[tuple[str, Globs], ...] = ()
@@ -92,8 +91,7 @@ class _Ignored:
         return next((verdict for verdict in verdicts if verdict is not None), False)
 
 
-@dataclass(slots=True)
-class _Search:
+class _Search(Struct):
     lookup: Lookup
     found: dict[str, Target] = field(default_factory=dict)
     skipped: list[str] = field(default_factory=list)

@@ -5,8 +5,9 @@ Everything downstream (fix engine, reporters, cache, editor server) reads these 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from enum import StrEnum
+
+from msgspec import Struct, field
 
 
 class Severity(StrEnum):
@@ -33,8 +34,7 @@ class Safety(StrEnum):
     DISPLAY = "display-only"
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Span:
+class Span(Struct, frozen=True, order=True):
     """A range of a file. `start` and `end` are byte offsets into its UTF-8 text without a BOM; lines and columns are
     1-based, columns count characters, `end_column` is exclusive."""
 
@@ -46,8 +46,7 @@ class Span:
     end_column: int
 
 
-@dataclass(frozen=True, slots=True)
-class Label:
+class Label(Struct, frozen=True):
     """The other half of a cause, in this file or another one."""
 
     path: str
@@ -55,16 +54,14 @@ class Label:
     message: str
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Edit:
+class Edit(Struct, frozen=True, order=True):
     """Replace `span` by `text`."""
 
     span: Span
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class Fix:
+class Fix(Struct, frozen=True):
     """A rewrite of one file that removes the finding. `title` is an imperative; `edits` are sorted and disjoint.
 
     `risk` names in one clause what changes for the caller; it is empty for a safe fix.
@@ -76,8 +73,7 @@ class Fix:
     risk: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
+class Finding(Struct, frozen=True):
     """One mistake at one place. `name` and `code` both identify the rule; `help` is one imperative sentence.
 
     `where` is the statement that a suppression comment covers: its first and last line, 1-based. A `strict` finding

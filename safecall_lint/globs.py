@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+from msgspec import Struct
 
-@dataclass(frozen=True, slots=True)
-class Globs:
+
+class Globs(Struct, frozen=True):
     """Patterns under `base`. Paths are given relative to it, with `/`, and a folder's ends in `/`.
 
     `rough` matches whatever any pattern matches: one search clears most paths, and only the rest asks each pattern.

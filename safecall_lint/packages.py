@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import cached_property
+
+from msgspec import Struct
 
 from safecall_lint.trail import Lister
 
@@ -28,8 +29,7 @@ Offer = str
 """A dotted name and the folder that an import of it starts from, with a space between: a name has none."""
 
 
-@dataclass(frozen=True)
-class Packages:
+class Packages(Struct, frozen=True, dict=True):
     """The offers below a folder, found when they are first asked for: from above, in a bounded number of folders."""
 
     top: str

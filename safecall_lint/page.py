@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from msgspec import Struct, field
 
 FENCE = "```"
 
 
-@dataclass(frozen=True, slots=True)
-class Block:
+class Block(Struct, frozen=True):
     """One fenced block. Of the info string ` ```python fixed safe file=app.py`, `language` is the first word, `words`
     are the plain ones after it, `file` is the named one. `line` is the page's line of the block's first line."""
 
@@ -25,8 +24,7 @@ class Block:
         return "fixed" in self.words
 
 
-@dataclass(frozen=True, slots=True)
-class Page:
+class Page(Struct, frozen=True):
     """Sections by heading, in order, and every code block."""
 
     sections: dict[str, str]
@@ -42,8 +40,7 @@ class Page:
         return cls(sections, tuple(reader.blocks))
 
 
-@dataclass(slots=True)
-class _Reader:
+class _Reader(Struct):
     section: str = ""
     sections: dict[str, list[str]] = field(default_factory=dict)
     blocks: list[Block] = field(default_factory=list)

@@ -15,8 +15,10 @@ import time
 from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, cast
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from safecall_lint.discovery import Target
 from safecall_lint.engine import Linter
@@ -87,8 +89,7 @@ def _uncollected() -> Iterator[None]:
             gc.enable()
 
 
-@dataclass(slots=True, eq=False)
-class _Lane:
+class _Lane(Struct, eq=False):
     """A worker, the files it has in hand, and the chunks that are kept for it."""
 
     chunks: deque[range]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from msgspec import Struct
 
 from safecall_lint.finding import Finding
 from safecall_lint.trail import Trail
@@ -10,8 +10,7 @@ from safecall_lint.trail import Trail
 TOO_DEEP = "the code is nested too deeply to be analysed"
 
 
-@dataclass(frozen=True, slots=True)
-class Crash:
+class Crash(Struct, frozen=True):
     """A mistake of ours: the rule that failed on a file, where it is known, and why. Without a path the rule fails on
     every file."""
 
@@ -34,11 +33,10 @@ class Crash:
         return cls(path, rule, cause, "".join(format_exception(error)))
 
 
-@dataclass(frozen=True, slots=True)
-class Report:
+class Report(Struct, frozen=True):
     """What one file gave. `trail` has what was looked at for it, and for whichever files came before it and are not
     told of yet."""
 
     findings: tuple[Finding, ...] = ()
     crashes: tuple[Crash, ...] = ()
-    trail: Trail | None = field(default=None, compare=False, repr=False)
+    trail: Trail | None = None

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from functools import cache, cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from safecall_lint.finding import Safety, Severity
 
@@ -23,8 +24,7 @@ class RulebookError(Exception):
     """A page whose header cannot be read."""
 
 
-@dataclass(frozen=True)
-class Rule:
+class Rule(Struct, frozen=True, dict=True):
     """One rule, as its page describes it. The header is read at once, the body only when it is asked for.
 
     `tests` is false for a rule that gives errors, but none that a test file is told of by default.
@@ -37,7 +37,7 @@ class Rule:
     severity: Severity
     profile: str
     since: str
-    text: str = field(repr=False)
+    text: str
     tests: bool = True
 
     @cached_property

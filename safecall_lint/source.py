@@ -6,9 +6,10 @@ import io
 import os
 import stat
 from bisect import bisect_right
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+
+from msgspec import Struct
 
 from safecall_lint.finding import Edit, Span
 
@@ -26,8 +27,7 @@ class SourceError(Exception):
         self.column = column
 
 
-@dataclass(frozen=True)
-class Source:
+class Source(Struct, frozen=True, dict=True):
     """One file's text. Offsets everywhere are bytes of `utf8`, which has no BOM and the file's own newlines."""
 
     path: str

@@ -13,8 +13,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from enum import Enum
+
+from msgspec import Struct, field
 
 from safecall_lint.comments import Comment, comments
 from safecall_lint.finding import Finding
@@ -39,8 +40,7 @@ class Scope(Enum):
     NOTHING = "nothing"
 
 
-@dataclass(slots=True)
-class Word:
+class Word(Struct):
     """One name or code in a suppression: the rule it means, if any, and whether it silenced anything. `foreign` marks
     another tool's code."""
 
@@ -52,8 +52,7 @@ class Word:
     used: bool = False
 
 
-@dataclass(slots=True)
-class Suppression:
+class Suppression(Struct):
     """One suppression. `start` and `end` are the offsets of our part of the comment, reason included. `flaw` says why
     it silences nothing."""
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from safecall_lint.trail import NUL, Counts, Lister, Searched, Trail, walk
 
@@ -17,8 +18,7 @@ _MAX_FILES = 6000
 Known = dict[str, dict[str, Counts]]
 
 
-@dataclass
-class Texts:
+class Texts(Struct, eq=False):
     """Searches below a folder. `read` gives a file's bytes, `beside` are files that are there besides those on disk;
     `known` are answers, by folder and by search, that still hold from an earlier run."""
 
@@ -26,7 +26,7 @@ class Texts:
     read: Callable[[str], bytes | None]
     beside: Iterable[str] = ()
     known: Known = field(default_factory=dict)
-    _texts: dict[str, dict[str, bytes]] = field(default_factory=dict, repr=False)
+    _texts: dict[str, dict[str, bytes]] = field(default_factory=dict)
 
     def having(self, top: str, word: str, pattern: str) -> Counts:
         """The files that have what a pattern finds, each with how often. All that it finds has `word` in it."""

@@ -15,8 +15,10 @@ import re
 import stat
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, fields, replace
 from functools import cache
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 Stamp = tuple[str, str]
 Listing = tuple[str, tuple[str, ...]]
@@ -29,16 +31,14 @@ NUL = "\0"
 _SETTLED_NS = 2_000_000_000
 
 
-@dataclass(slots=True, eq=False)
-class Searched:
+class Searched(Struct, eq=False):
     """A project's texts: the stamp of each file that was read, and by search how often each file has it."""
 
     stamps: dict[str, Stamp] = field(default_factory=dict)
     answers: dict[str, Counts] = field(default_factory=dict)
 
 
-@dataclass(slots=True, eq=False)
-class Trail:
+class Trail(Struct, eq=False):
     """The record of one analysis. Unless it is `kept`, files are read and looked for, and nothing is remembered.
 
     `contents` has files by path: a stamp is the file's state as `os.stat` tells it, empty where that proves nothing,
@@ -106,7 +106,7 @@ class Trail:
     def news(self) -> Trail:
         """What was recorded since the last time, to be handed to another process."""
         found = replace(self)
-        for table in (row.name for row in fields(self) if row.name != "kept"):
+        for table in (name for name in self.__struct_fields__ if name != "kept"):
             setattr(self, table, {})
         return found
 

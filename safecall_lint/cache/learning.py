@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from safecall_lint.cache.codec import Row
 from safecall_lint.cache.present import is_found_again
@@ -15,8 +16,7 @@ class Unsteady(Exception):
     """The project changed while it was read, so that what was learned belongs to no one state of it."""
 
 
-@dataclass(slots=True)
-class Learned:
+class Learned(Struct):
     """The trails of the files that were linted, as one, and what was found in them."""
 
     trail: Trail = field(default_factory=Trail)

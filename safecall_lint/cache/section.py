@@ -6,8 +6,9 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
 from typing import Any
+
+from msgspec import Struct, field
 
 from safecall_lint.cache.codec import Row
 from safecall_lint.trail import NUL, Listing, Searched, Stamp
@@ -18,8 +19,7 @@ OWN = ("t", "m", "c")
 """The kinds of node that rest on the content of the file they are named after."""
 
 
-@dataclass(slots=True, eq=False)
-class Section:
+class Section(Struct, eq=False):
     """One cache file. All but `reports` and `lookups` is as a `Trail` has it; `lookups` has, by folder, its token and
     what was found under which name. What is on disk and what led where is common to all `Settings`; `reports` has, by
     settings, the findings of a file by its absolute path. The settings that were used last stand last."""

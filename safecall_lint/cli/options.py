@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from pathlib import Path
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from safecall_lint.cache import NAME, Cache
 from safecall_lint.cache.folder import is_foreign, leads_out
@@ -18,8 +20,7 @@ class UsageError(Exception):
     """A command line that cannot be carried out."""
 
 
-@dataclass(frozen=True, slots=True)
-class Options:
+class Options(Struct, frozen=True):
     """The command line of a lint run."""
 
     paths: tuple[str, ...] = ()

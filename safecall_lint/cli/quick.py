@@ -6,12 +6,11 @@ else stands on the command line goes to typer, which alone knows help, values an
 
 from __future__ import annotations
 
-from dataclasses import fields
 from typing import Any
 
 from safecall_lint.cli.options import Options
 
-_FLAGS = {f"--{one.name.replace('_', '-')}": one.name for one in fields(Options) if one.type == "bool"}
+_FLAGS = {f"--{name.replace('_', '-')}": name for name, kind in Options.__annotations__.items() if kind == "bool"}
 
 
 def quick(arguments: list[str], commands: tuple[str, ...]) -> Options | None:

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from safecall_lint.cli.conclude import CLEAN, USAGE, tell
 
 _QUOTA = re.compile(r"(\d+(?:\.\d+)?)/(\d+(?:\.\d+)?)")
 
 
-@dataclass(frozen=True, slots=True)
-class Sizes:
+class Sizes(Struct, frozen=True):
     """What `size` is asked. `rate` is written calls/seconds; durations are seconds."""
 
     rate: str

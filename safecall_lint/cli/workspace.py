@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Sequence
 from contextlib import closing
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+
+from msgspec import Struct, field
 
 from safecall_lint.cache import Cache
 from safecall_lint.cli.progress import tracked
@@ -23,8 +24,7 @@ if TYPE_CHECKING:
 _ROUNDS = 5
 
 
-@dataclass(slots=True)
-class Outcome:
+class Outcome(Struct):
     """What a run gave: what is reported, what was fixed and what went wrong; the text, if it came from no file."""
 
     findings: list[Finding] = field(default_factory=list)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from safecall_lint.finding import Edit, Finding, Fix, Safety
 from safecall_lint.source import Source

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from safecall_lint.finding import Finding
 from safecall_lint.fixes.edits import compatible, offered, rewrite
@@ -18,16 +19,14 @@ Lint = Callable[[Source], Report]
 _Key = tuple[str, str, str, bytes, int]
 
 
-@dataclass(frozen=True, slots=True)
-class Rejected:
+class Rejected(Struct, frozen=True):
     """A fix that was taken back, and why."""
 
     finding: Finding
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class Fixed:
+class Fixed(Struct, frozen=True):
     """What fixing a file gave: its new source, what was fixed, what was taken back, what is reported now."""
 
     source: Source
@@ -47,8 +46,7 @@ def fix_source(source: Source, lint: Lint, *, unsafe: bool = False) -> Fixed:
     return Fixed(session.source, tuple(session.applied), session.taken_back(), session.report)
 
 
-@dataclass(slots=True)
-class _Session:
+class _Session(Struct):
     source: Source
     lint: Lint
     unsafe: bool

@@ -10,15 +10,15 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
 from fnmatch import fnmatchcase
 from functools import cache
 from pathlib import Path
 from typing import Any
 
+from msgspec import Struct
 
-@dataclass(frozen=True, slots=True)
-class Fact:
+
+class Fact(Struct, frozen=True):
     """What one public name of a library is. Durations are seconds; counts are calls or connections.
 
     `kind` is the vocabulary of the rules: client, gate, limiter, retry, sleep, timeout-scope, ... Every other field
@@ -107,8 +107,7 @@ class Fact:
         return "async" if any(fnmatchcase(dotted, pattern) for pattern in self.async_calls) else "sync"
 
 
-@dataclass(frozen=True, slots=True)
-class ExceptionFact:
+class ExceptionFact(Struct, frozen=True):
     """An exception class: its direct bases and what it means ("timeout", "overload", "status", "transport", "").
     `status` is the one status that it stands for, `headers` where it has the headers of the answer."""
 
@@ -119,8 +118,7 @@ class ExceptionFact:
     headers: str = ""
 
 
-@dataclass(frozen=True)
-class Knowledge:
+class Knowledge(Struct, frozen=True):
     """Every fact, by canonical dotted name."""
 
     facts: Mapping[str, Fact]
@@ -169,9 +167,9 @@ class KnowledgeError(Exception):
 
 TABLES = ("packages", "like", "symbols", "aliases", "exceptions")
 
-_LISTS = frozenset(f.name for f in fields(Fact) if str(f.type).startswith("tuple"))
-_KEYS = frozenset(f.name for f in fields(Fact)) - {"name", "library"}
-_EXCEPTION_KEYS = frozenset(f.name for f in fields(ExceptionFact)) - {"name"}
+_LISTS = frozenset(name for name, kind in Fact.__annotations__.items() if kind.startswith("tuple"))
+_KEYS = frozenset(Fact.__struct_fields__) - {"name", "library"}
+_EXCEPTION_KEYS = frozenset(ExceptionFact.__struct_fields__) - {"name"}
 
 
 def _fact(name: str, library: str, row: Mapping[str, Any]) -> Fact:

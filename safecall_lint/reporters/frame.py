@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from safecall_lint.finding import Finding, Span
 from safecall_lint.reporters.lines import Line, Piece, harmless, width
@@ -13,8 +15,7 @@ _WIDEST = 180
 _LEAD = 40
 
 
-@dataclass(frozen=True, slots=True)
-class Mark:
+class Mark(Struct, frozen=True):
     """Columns of one line with a label. Columns count from 0: characters first, terminal cells once they are drawn."""
 
     path: str

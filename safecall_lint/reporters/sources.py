@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from msgspec import Struct, field
 
 from safecall_lint.source import Source, SourceError, read
 
 
-@dataclass(slots=True)
-class Sources:
+class Sources(Struct):
     """Texts by path. `given` has those that are not on disk, or not as they are there."""
 
     given: dict[str, Source] = field(default_factory=dict)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from safecall_lint.semantics.model import Function, Scope, enclosing
 from safecall_lint.semantics.roles import in_loop
@@ -26,8 +27,7 @@ _MOVING = frozenset({"reschedule", "deadline", "shift", "update", "cancel", "rej
 _DEPTH = 4
 
 
-@dataclass(frozen=True, slots=True)
-class Wait:
+class Wait(Struct, frozen=True):
     """A wait for a gate, lock or limiter. `block` is the `with` that holds it afterwards, None for `acquire()`."""
 
     of: Instance | Object
@@ -42,8 +42,7 @@ class Wait:
         return Site(self.scope.module, self.node)
 
 
-@dataclass(frozen=True, slots=True)
-class Bound:
+class Bound(Struct, frozen=True):
     """A limit that a call has for itself: a deadline around it, or the `timeout=` it was given."""
 
     site: Site
@@ -52,8 +51,7 @@ class Bound:
     scope: Scope
 
 
-@dataclass(frozen=True, slots=True)
-class QueueTimeout:
+class QueueTimeout(Struct, frozen=True):
     """A deadline that covers a wait for admission.
 
     `steps` are the calls that lead to the wait, `work` is the first call to a vendor or process that runs under the
@@ -72,8 +70,7 @@ class QueueTimeout:
         return not self.steps
 
 
-@dataclass
-class Admissions:
+class Admissions(Struct, eq=False):
     """Finds deadlines over waits for admission."""
 
     calls: Calls

@@ -5,9 +5,10 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from safecall_lint.semantics.calls import Calls, VendorCall, keyword_or_position
 from safecall_lint.semantics.exceptions import BROAD, Exceptions
@@ -32,8 +33,7 @@ _RESTING = re.compile(r"(^|_)(sleep|wait|back_?off)|^on_retry$")
 _SPREAD = ("random", "uniform", "jitter", "expovariate", "randint", "gauss", "betavariate")
 
 
-@dataclass
-class Attempts:
+class Attempts(Struct, eq=False, dict=True):
     """Questions about what stands in a retry loop."""
 
     calls: Calls

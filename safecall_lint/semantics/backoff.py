@@ -5,8 +5,9 @@ from __future__ import annotations
 import ast
 import math
 from contextlib import suppress
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+
+from msgspec import Struct, field
 
 if TYPE_CHECKING:
     from safecall_lint.semantics.calls import Calls
@@ -46,8 +47,7 @@ def waited(loop: Loop, function: Function, calls: Calls) -> float | None:
     return run.seconds or None
 
 
-@dataclass
-class _Run:
+class _Run(Struct, eq=False):
     """A dry run of the loop in which whatever stands in a `try` fails."""
 
     function: Function

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+
+from msgspec import Struct, field
 
 from safecall_lint.semantics.calls import Calls, is_request
 from safecall_lint.semantics.keywords import asks_for_stream
@@ -25,8 +26,7 @@ _HARMLESS = frozenset(
 )  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
-class Block:
+class Block(Struct, frozen=True):
     """A call or loop in a coroutine that stops the event loop. `node` stands in the coroutine; `end` is the call that
     blocks; `steps` are the calls of helpers on the way to it, `through` those helpers; `doubtful` when a condition on
     that way decides whether it is reached; `reads` for the `for` loop over a synchronous stream."""
@@ -48,8 +48,7 @@ class Block:
         return self.name.startswith(("subprocess.", "os."))
 
 
-@dataclass(frozen=True, slots=True)
-class _Step:
+class _Step(Struct, frozen=True):
     """A call of a helper."""
 
     site: Site
@@ -57,14 +56,13 @@ class _Step:
     doubtful: bool
 
 
-@dataclass
-class Blocking:
+class Blocking(Struct, eq=False):
     """Finds what blocks."""
 
     calls: Calls
-    _known: dict[Function, list[Block]] = field(default_factory=dict, repr=False)
-    _helpers: dict[Function, Block | None] = field(default_factory=dict, repr=False)
-    _insides: dict[Function, tuple[Block | None, list[_Step]]] = field(default_factory=dict, repr=False)
+    _known: dict[Function, list[Block]] = field(default_factory=dict)
+    _helpers: dict[Function, Block | None] = field(default_factory=dict)
+    _insides: dict[Function, tuple[Block | None, list[_Step]]] = field(default_factory=dict)
 
     def of(self, function: Function) -> list[Block]:
         """What blocks in a coroutine, in source order."""

@@ -6,8 +6,9 @@ import ast
 import os
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from safecall_lint.semantics.values import Symbol
 
@@ -19,8 +20,7 @@ if TYPE_CHECKING:
 _MANY = 20
 
 
-@dataclass
-class Callers:
+class Callers(Struct, eq=False):
     """Finds calls across the modules of a project. Tests do not count: they call everything."""
 
     evaluator: Evaluator

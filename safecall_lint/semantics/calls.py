@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from safecall_lint.semantics.scan import CallSite, dotted
 from safecall_lint.semantics.values import Constant, FunctionValue, Instance, Member, Object, Symbol, Value
@@ -20,8 +21,7 @@ _SPAWNING_NAMES = frozenset(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class VendorCall:
+class VendorCall(Struct, frozen=True):
     """A call over the network. `client` is None for module functions such as `requests.get`."""
 
     node: ast.Call
@@ -39,8 +39,7 @@ class VendorCall:
         return self.fact.style_of(self.path)
 
 
-@dataclass(frozen=True, slots=True)
-class Pause:
+class Pause(Struct, frozen=True):
     """A sleep. `seconds` is None where the code does not tell; `constant` when it is the same every time."""
 
     node: ast.Call
@@ -49,8 +48,7 @@ class Pause:
     blocking: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Admission:
+class Admission(Struct, frozen=True):
     """A wait for a gate, lock or limiter: `await x.acquire()`."""
 
     node: ast.Call
@@ -59,8 +57,7 @@ class Admission:
     kind: str
 
 
-@dataclass
-class Calls:
+class Calls(Struct, eq=False):
     """Classifies calls."""
 
     evaluator: Evaluator

@@ -5,8 +5,9 @@ from __future__ import annotations
 import ast
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from safecall_lint.semantics.calls import VendorCall, argument, has_unpacking, keyword_or_position
 from safecall_lint.semantics.keywords import may_pass
@@ -20,8 +21,7 @@ if TYPE_CHECKING:
 PHASES = ("total", "read", "sock_read", "timeout")
 
 
-@dataclass(frozen=True, slots=True)
-class Deadline:
+class Deadline(Struct, frozen=True):
     """A limit on how long some code may run.
 
     `node` is the `with` statement, or the `wait_for` call; `item` is the position among the `with` items. `maker` is
@@ -62,8 +62,7 @@ class Deadline:
         return self.holds(site.frame)
 
 
-@dataclass
-class Deadlines:
+class Deadlines(Struct, eq=False):
     """Finds limits on time."""
 
     evaluator: Evaluator

@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
+
+from msgspec import Struct
 
 MANIFESTS = ("pyproject.toml", "requirements.txt")
 _NAME = re.compile(r"[A-Za-z0-9][\w.-]*")
@@ -16,8 +17,7 @@ _URL = re.compile(rf"(?:@\s*(?:file:(?://)?)?(?:{_OWN})?|^-e\s+(?:file:)?|^(?=\.
 _LISTS = ("dependencies", "dependency-groups", "optional-dependencies", "dev-dependencies")
 
 
-@dataclass(eq=False)
-class Manifest:
+class Manifest(Struct, eq=False, dict=True):
     """A `pyproject.toml` or a `requirements.txt`, read as far as it can be."""
 
     path: str

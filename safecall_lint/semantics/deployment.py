@@ -10,8 +10,9 @@ import ast
 import os
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+
+from msgspec import Struct, field
 
 from safecall_lint.semantics.manifests import JOBS, NAMES, reader_of
 from safecall_lint.semantics.model import Module
@@ -32,8 +33,7 @@ _MAX_DEPTH = 8
 _HINT = re.compile(rb"replicas|Replicas|replicaCount|workers|WEB_CONCURRENCY|gunicorn|\s-w[ =\"',]|scale:")
 
 
-@dataclass(frozen=True, slots=True)
-class Evidence:
+class Evidence(Struct, frozen=True):
     """A line that says how many processes run. `count` is at least 2; `pods` tells replicas from workers in one."""
 
     file: str
@@ -50,20 +50,18 @@ class Evidence:
         return f"{self.count} pods" if self.pods else f"{self.count} workers each"
 
 
-@dataclass(frozen=True, slots=True)
-class Processes:
+class Processes(Struct, frozen=True):
     """How many processes run a file's code. `count` is None where the settings say "multi" and no file a number."""
 
     count: int | None
     evidence: tuple[Evidence, ...]
 
 
-@dataclass
-class Deployment:
+class Deployment(Struct, eq=False):
     """Answers how many processes run the code of a file."""
 
     project: Project
-    _known: dict[str, list[Evidence]] = field(default_factory=dict, repr=False)
+    _known: dict[str, list[Evidence]] = field(default_factory=dict)
 
     def of(self, file: str) -> Processes | None:
         """The processes that run a file's code, None where nothing says that there are several."""

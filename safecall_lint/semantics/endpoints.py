@@ -5,8 +5,9 @@ from __future__ import annotations
 import ast
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+
+from msgspec import Struct, field
 
 from safecall_lint.semantics.roles import in_loop
 
@@ -28,8 +29,7 @@ PATIENCE = 30.0
 """Seconds after which callers and the gateways in front of a service have given up, most of them."""
 
 
-@dataclass(frozen=True, slots=True)
-class Wait:
+class Wait(Struct, frozen=True):
     """A call in a coroutine that waits for a vendor. `steps` are the calls on the way from it to `vendor`, the first
     vendor call that it leads to. `seconds` is what the clients' own timeouts allow all that it leads to: infinite where
     nothing ends it, None where the code does not tell. `many` marks work that is done an unknown number of times."""
@@ -41,8 +41,7 @@ class Wait:
     many: bool
 
 
-@dataclass
-class Endpoints:
+class Endpoints(Struct, eq=False):
     """Answers for coroutines."""
 
     calls: Calls
@@ -52,7 +51,7 @@ class Endpoints:
     retries: Retries
     streams: Streams
     threads: Threads
-    _known: dict[Function, list[Wait]] = field(default_factory=dict, repr=False)
+    _known: dict[Function, list[Wait]] = field(default_factory=dict)
 
     def unbounded(self, function: Function) -> list[Wait]:
         """The waits of a route or dependency that have no deadline in common, where they may outlast `PATIENCE`."""

@@ -5,8 +5,9 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
+
+from msgspec import Struct, field
 
 from safecall_lint.semantics.roles import ROUTES, Roles
 from safecall_lint.semantics.values import FunctionValue
@@ -33,15 +34,14 @@ _INSTALLED: Final = rb"(?:add_m|\bM)iddleware\(\s*[\w.]*(?:Timeout|Deadline|Time
 _DEPTH: Final = 4
 
 
-@dataclass
-class Entries:
+class Entries(Struct, eq=False):
     """Answers for functions and modules. A websocket is no request: it is meant to stay open."""
 
     calls: Calls
     roles: Roles
     deadlines: Deadlines
-    _names: dict[str, frozenset[bytes]] = field(default_factory=dict, repr=False)
-    _layers: dict[str, bool] = field(default_factory=dict, repr=False)
+    _names: dict[str, frozenset[bytes]] = field(default_factory=dict)
+    _layers: dict[str, bool] = field(default_factory=dict)
 
     def may_serve(self, function: Function) -> bool:
         """Whether a coroutine can have a role at all, as far as little work tells."""

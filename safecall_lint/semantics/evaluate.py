@@ -8,9 +8,10 @@ import builtins
 import os
 import sys
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Final
+
+from msgspec import Struct, field
 
 from safecall_lint.knowledge import Fact, Knowledge, knowledge
 from safecall_lint.semantics.evaluation import attributes, bindings, calling, expressions, hints, origin
@@ -37,15 +38,14 @@ if TYPE_CHECKING:
 _BUILTINS = frozenset(dir(builtins))
 
 
-@dataclass
-class Evaluator:
+class Evaluator(Struct, eq=False, dict=True):
     """Answers `values(expr, scope)` over one project. `brought` is what stars bring, by name and module."""
 
     project: Project
     facts: Knowledge = field(default_factory=knowledge)
-    answers: Answers[tuple[Value, ...]] = field(default_factory=lambda: Answers(()), repr=False)
-    brought: dict[tuple[str, Module], list[tuple[Binding, Scope]]] = field(default_factory=dict, repr=False)
-    _names: dict[tuple[str, Scope], tuple[Value, ...]] = field(default_factory=dict, repr=False)
+    answers: Answers[tuple[Value, ...]] = field(default_factory=lambda: Answers(()))
+    brought: dict[tuple[str, Module], list[tuple[Binding, Scope]]] = field(default_factory=dict)
+    _names: dict[tuple[str, Scope], tuple[Value, ...]] = field(default_factory=dict)
 
     # -- expressions ---------------------------------------------------------------------------------------------
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from safecall_lint.semantics.lifetimes import Fate, Lifetimes
 from safecall_lint.semantics.model import Function, Scope
@@ -16,8 +17,7 @@ if TYPE_CHECKING:
     from safecall_lint.semantics.scan import CallSite
 
 
-@dataclass(frozen=True, slots=True)
-class Run:
+class Run(Struct, frozen=True):
     """A coroutine run to its end. `maker` is the call that makes the event loop: the run itself, or the
     `new_event_loop()` before it. `functions` are what runs in it."""
 
@@ -25,8 +25,7 @@ class Run:
     functions: tuple[Function, ...]
 
 
-@dataclass
-class EventLoops:
+class EventLoops(Struct, eq=False):
     """Finds runs. A loop that may live on after the function that made it starts none."""
 
     calls: Calls

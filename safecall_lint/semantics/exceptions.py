@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import ast
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from safecall_lint.semantics.values import ClassValue, Container, Symbol, Value
 
@@ -16,8 +17,7 @@ BROAD = frozenset({"builtins.Exception", "builtins.BaseException"})
 _REFUSALS = frozenset({400, 401, 403, 404, 405, 410, 413, 415, 422})
 
 
-@dataclass
-class Exceptions:
+class Exceptions(Struct, eq=False):
     """Questions about exception classes."""
 
     evaluator: Evaluator

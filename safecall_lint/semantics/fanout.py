@@ -5,8 +5,9 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, TypeAlias
+
+from msgspec import Struct, field
 
 from safecall_lint.semantics.calls import Calls, VendorCall, has_unpacking
 from safecall_lint.semantics.lengths import is_measured
@@ -27,16 +28,14 @@ _GATES: Final = frozenset({"gate", "lock", "limiter"})
 _FAR: Final = 4
 
 
-@dataclass(frozen=True, slots=True)
-class Started:
+class Started(Struct, frozen=True):
     """What runs for each item: a call, with the functions of the project that it may be."""
 
     node: ast.Call
     callees: tuple[Function, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class FanOut:
+class FanOut(Struct, frozen=True):
     """A call that starts everything at once: `node`. `started` is what runs for each item, `items` the collection that
     makes it many, `vendor` the call that each item leads to; `certain` where the code shows that nothing bounds either.
     """
@@ -51,15 +50,14 @@ class FanOut:
 _Spread: TypeAlias = tuple[list[ast.expr], Started]
 
 
-@dataclass
-class FanOuts:
+class FanOuts(Struct, eq=False):
     """Finds fan-outs of vendor calls that nothing bounds."""
 
     calls: Calls
     reach: Reach
     holding: Holding
     sizes: Sizes
-    _known: dict[Function, list[FanOut]] = field(default_factory=dict, repr=False)
+    _known: dict[Function, list[FanOut]] = field(default_factory=dict)
 
     def of(self, function: Function) -> list[FanOut]:
         """The unbounded fan-outs of vendor calls in a function."""

@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 if TYPE_CHECKING:
     from safecall_lint.semantics.callers import Callers
@@ -17,8 +18,7 @@ if TYPE_CHECKING:
     from safecall_lint.semantics.values import Instance, Object
 
 
-@dataclass
-class Guarding:
+class Guarding(Struct, eq=False):
     """Answers for limiters."""
 
     calls: Calls

@@ -5,9 +5,10 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
+
+from msgspec import Struct, field
 
 from safecall_lint.semantics.calls import Calls, argument
 from safecall_lint.semantics.reach import Reach
@@ -23,8 +24,7 @@ _KINDS = ("gate", "lock", "limiter")
 _KEPT = ("body", "handler", "orelse")
 
 
-@dataclass(frozen=True, slots=True)
-class Taken:
+class Taken(Struct, frozen=True):
     """A gate, lock or limiter that an expression takes: which, and the expression that made it ours."""
 
     value: Instance | Object
@@ -32,8 +32,7 @@ class Taken:
     node: ast.expr
 
 
-@dataclass(frozen=True)
-class Hold:
+class Hold(Struct, frozen=True):
     """A stretch of a function that runs with something in hand. `block` is the `async with`, the `try` whose
     `finally` releases, or the `acquire()` statement; `lines` bound the stretch where no block does."""
 
@@ -55,12 +54,11 @@ class Hold:
         return frame.section in _KEPT or (frame.section == "items" and frame.position > self.position)
 
 
-@dataclass
-class Holding:
+class Holding(Struct, eq=False, dict=True):
     """Answers what is held where."""
 
     calls: Calls
-    _holds: dict[Function, list[Hold]] = field(default_factory=dict, repr=False)
+    _holds: dict[Function, list[Hold]] = field(default_factory=dict)
 
     @cached_property
     def reach(self) -> Reach:

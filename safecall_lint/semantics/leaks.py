@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
+
+from msgspec import Struct
 
 from safecall_lint.semantics.flow import own_nodes
 from safecall_lint.semantics.values import FunctionValue, Instance, Object, Site
@@ -22,8 +23,7 @@ _QUIET: Final = frozenset(
 _ROOTS: Final = frozenset({"builtins.BaseException"})
 
 
-@dataclass(frozen=True, slots=True)
-class Leak:
+class Leak(Struct, frozen=True):
     """An `acquire()` that is not always undone. `release` is the place that would undo it, `risk` the first one
     between them that can fail or be cancelled."""
 
@@ -34,8 +34,7 @@ class Leak:
     risk: Site
 
 
-@dataclass
-class Leaks:
+class Leaks(Struct, eq=False):
     """Finds permits that get lost."""
 
     calls: Calls

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import TYPE_CHECKING
+
+from msgspec import Struct, field
 
 from safecall_lint.semantics.evaluation.arguments import argument_of
 from safecall_lint.semantics.model import Function, Scope
@@ -37,8 +38,7 @@ class Fate(IntEnum):
     KEPT = 3
 
 
-@dataclass(frozen=True, slots=True)
-class Made:
+class Made(Struct, frozen=True):
     """A client that a call makes anew each time it runs. `by` tells where the constructor stands, `direct` that it is
     the call itself."""
 
@@ -48,12 +48,11 @@ class Made:
     direct: bool
 
 
-@dataclass
-class Lifetimes:
+class Lifetimes(Struct, eq=False):
     """Follows values through a function, and into the functions that it lends them to."""
 
     calls: Calls
-    _parents: dict[Function, dict[ast.AST, ast.AST]] = field(default_factory=dict, repr=False)
+    _parents: dict[Function, dict[ast.AST, ast.AST]] = field(default_factory=dict)
 
     def fate(self, node: ast.AST, scope: Scope, depth: int = 0) -> Fate:
         """What becomes of the value of an expression that stands in `scope`."""

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from safecall_lint.semantics.scan import Binding, CallSite, FunctionNode, Scan, dotted
 from safecall_lint.semantics.scanner import scan_body, scan_function
@@ -18,8 +19,7 @@ if TYPE_CHECKING:
     from safecall_lint.source import Source
 
 
-@dataclass(eq=False)
-class Module:
+class Module(Struct, eq=False, dict=True, weakref=True):
     """A parsed file. `file` is its absolute path."""
 
     source: Source
@@ -89,8 +89,7 @@ class Module:
         return self.globals.get(name, [])
 
 
-@dataclass(eq=False)
-class Class:
+class Class(Struct, eq=False, dict=True):
     """A class statement. `parent` is the scope it stands in when that is not the module."""
 
     node: ast.ClassDef
@@ -143,8 +142,7 @@ class Class:
         return outer_lookup(self.parent, self.module, name)
 
 
-@dataclass(eq=False)
-class Function:
+class Function(Struct, eq=False, dict=True):
     """A function or method. `cls` is the class whose method it is; `parent` the scope it stands in, if not the
     module."""
 

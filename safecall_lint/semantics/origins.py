@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
+
+from msgspec import Struct, field
 
 from safecall_lint.semantics.evaluation.arguments import argument_of
 from safecall_lint.semantics.model import Function, Scope
@@ -19,13 +20,12 @@ _ROWS: Final = frozenset({"fetchall", "scalars", "all", "readlines", "to_list"})
 _DEPTH: Final = 10
 
 
-@dataclass
-class Origins:
+class Origins(Struct, eq=False):
     """Answers whether the number of items in some data is decided outside of the program."""
 
     calls: Calls
     roles: Roles
-    _asked: set[ast.AST | Function] = field(default_factory=set, repr=False)
+    _asked: set[ast.AST | Function] = field(default_factory=set)
 
     def foreign(self, expr: ast.expr | None, scope: Scope) -> bool:
         """Whether `expr` is data, or a part of data, that a request, a vendor, a table or a folder brings, and that

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
+
+from msgspec import Struct, field
 
 from safecall_lint.semantics.exceptions import BROAD
 from safecall_lint.semantics.raising import Escape, Raising, within
@@ -24,8 +25,7 @@ _TELLING: Final = frozenset({408, 424, 429, 499, 502, 503, 504})
 _MEANING: Final = frozenset({"timeout", "overload", "status", "transport"})
 
 
-@dataclass(frozen=True)
-class Fault:
+class Fault(Struct, frozen=True):
     """What is wrong with how a handler answers. `late` is the vendor's timeout that leaves as a mistake of ours or of
     the caller; `lost` are answers of the block itself that become `reply`; `leak` is the expression that carries the
     exception's text; `curt` tells that a refusal does not say when to come back. `vendor` is the call that fails."""
@@ -44,8 +44,7 @@ class Fault:
         return bool(self.late or self.lost or self.leak is not None or self.curt)
 
 
-@dataclass
-class Overload:
+class Overload(Struct, eq=False):
     """Answers for functions."""
 
     raising: Raising
@@ -53,7 +52,7 @@ class Overload:
     telling: Telling
     threads: Threads
     entries: Entries
-    _known: dict[Scope, list[Fault]] = field(default_factory=dict, repr=False)
+    _known: dict[Scope, list[Fault]] = field(default_factory=dict)
 
     def of(self, function: Function) -> list[Fault]:
         """The handlers of a function that answer for a vendor in a wrong way, one row each."""

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
+
+from msgspec import Struct, field
 
 from safecall_lint.semantics.siblings import Siblings
 
@@ -19,15 +20,14 @@ _MAX_DEPTH = 12
 Place = tuple[str, str]
 
 
-@dataclass(eq=False)
-class Places:
+class Places(Struct, eq=False, dict=True):
     """What stands where, each path looked at once. `overlay` are files that are there besides those on disk."""
 
     trail: Trail
     overlay: Mapping[str, Source]
-    _roots: dict[str, tuple[str, ...]] = field(default_factory=dict, repr=False)
-    _tops: dict[str, tuple[str, bool]] = field(default_factory=dict, repr=False)
-    _kinds: dict[str, str] = field(default_factory=dict, repr=False)
+    _roots: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    _tops: dict[str, tuple[str, bool]] = field(default_factory=dict)
+    _kinds: dict[str, str] = field(default_factory=dict)
 
     @cached_property
     def siblings(self) -> Siblings:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import ast
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
+
+from msgspec import Struct
 
 from safecall_lint.semantics.calls import Calls, keyword_or_position
 from safecall_lint.semantics.values import ClassValue, FunctionValue, Instance, Site, Symbol, Value
@@ -15,8 +16,7 @@ if TYPE_CHECKING:
 Wait = Literal["none", "fixed", "growing", "jitter", "unknown"]
 
 
-@dataclass(frozen=True, slots=True)
-class RetryPolicy:
+class RetryPolicy(Struct, frozen=True):
     """A retry by decorator, wrapper or iterator. `attempts` as in `RetryLoop`; `on` are the exceptions retried, None
     where a predicate decides; `maker` is what was called to make it."""
 
@@ -29,8 +29,7 @@ class RetryPolicy:
     site: Site
 
 
-@dataclass
-class Policies:
+class Policies(Struct, eq=False):
     """Reads the policies of the retry libraries."""
 
     calls: Calls

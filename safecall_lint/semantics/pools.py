@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import ast
 import math
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from safecall_lint.semantics.calls import Calls, has_unpacking, keyword_or_position
 from safecall_lint.semantics.values import Constant, Instance, Object, Site
@@ -17,8 +18,7 @@ if TYPE_CHECKING:
 _DEPTH = 3
 
 
-@dataclass(frozen=True, slots=True)
-class Pool:
+class Pool(Struct, frozen=True):
     """A client's pool. `size` is infinite where nothing caps it; `stated` is the number in the code, None where it is
     the library's default; `client` is the place where the client that has the pool is made."""
 
@@ -28,8 +28,7 @@ class Pool:
     stated: Site | None
 
 
-@dataclass
-class Pools:
+class Pools(Struct, eq=False):
     """Reads the limits of clients."""
 
     calls: Calls

@@ -7,9 +7,10 @@ import gc
 import os
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
 from functools import cached_property
 from weakref import WeakSet, WeakValueDictionary
+
+from msgspec import Struct, field
 
 from safecall_lint.declared import Declared
 from safecall_lint.semantics.model import Module
@@ -61,8 +62,7 @@ def parse(source: Source) -> ast.Module:
         raise SyntaxProblem(str(error), 1, 1) from None
 
 
-@dataclass(eq=False)
-class Project:
+class Project(Struct, eq=False, dict=True, weakref=True):
     """First-party modules by file, and what the settings say of the project. `overlay` maps absolute paths to texts
     that stand in for what is on disk; `deployment` is "single", "multi" or unknown; `target_version` is the oldest
     Python that the code runs on; `searched` are searches through the project's texts whose answers are known. `model`
@@ -73,10 +73,10 @@ class Project:
     deployment: str | None = None
     runtime_module: str | None = None
     target_version: tuple[int, int] | None = None
-    trail: Trail = field(default_factory=Trail, repr=False)
-    searched: Known = field(default_factory=dict, repr=False)
-    _modules: dict[str, Module | None] = field(default_factory=dict, repr=False)
-    model: object = field(default=None, repr=False)
+    trail: Trail = field(default_factory=Trail)
+    searched: Known = field(default_factory=dict)
+    _modules: dict[str, Module | None] = field(default_factory=dict)
+    model: object = None
     weight: int = 0
 
     @cached_property

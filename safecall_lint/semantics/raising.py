@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from safecall_lint.semantics.flow import own_nodes
 from safecall_lint.semantics.values import FunctionValue, Instance, Member, Object, Result, Symbol, Value
@@ -30,8 +31,7 @@ _WAITING = frozenset(
 )  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
-class Escape:
+class Escape(Struct, frozen=True):
     """A vendor call whose own timeout comes out of a block. `site` is the call in the block that makes it, or the
     function called there that does."""
 
@@ -40,8 +40,7 @@ class Escape:
     exception: str
 
 
-@dataclass
-class Raising:
+class Raising(Struct, eq=False):
     """Questions about what a block raises."""
 
     calls: Calls

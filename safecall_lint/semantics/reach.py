@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Generic, TypeVar
+
+from msgspec import Struct, field
 
 from safecall_lint.semantics.values import Site
 
@@ -23,8 +24,7 @@ _LIMIT = 400
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True)
-class Chain(Generic[T]):
+class Chain(Struct, Generic[T], frozen=True):
     """How a function comes to do something: the calls on the way, outermost first, and what is done at the end."""
 
     steps: tuple[Site, ...]
@@ -32,14 +32,13 @@ class Chain(Generic[T]):
     function: Function
 
 
-@dataclass
-class Reach:
+class Reach(Struct, eq=False):
     """Reachability questions over the call graph."""
 
     calls: Calls
-    _edges: dict[Function, list[tuple[CallSite, Function]]] = field(default_factory=dict, repr=False)
-    _pauses: dict[Function, Pause | None] = field(default_factory=dict, repr=False)
-    _vendors: dict[Function, VendorCall | None] = field(default_factory=dict, repr=False)
+    _edges: dict[Function, list[tuple[CallSite, Function]]] = field(default_factory=dict)
+    _pauses: dict[Function, Pause | None] = field(default_factory=dict)
+    _vendors: dict[Function, VendorCall | None] = field(default_factory=dict)
 
     def first(
         self,

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import ast
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from safecall_lint.semantics.flow import own_nodes, ways_out
 from safecall_lint.semantics.rounds import after, always_leaves
@@ -34,8 +35,7 @@ _HTTP = 100
 _STATE = re.compile(r"^(\w+_)?(status|state)$")
 
 
-@dataclass
-class Readiness:
+class Readiness(Struct, eq=False):
     """Answers for retry loops."""
 
     calls: Calls

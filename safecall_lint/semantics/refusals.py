@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+
+from msgspec import Struct, field
 
 from safecall_lint.semantics.flow import own_nodes
 from safecall_lint.semantics.raising import TIMEOUT, Raising, within
@@ -19,21 +20,19 @@ if TYPE_CHECKING:
 _LIMIT = 200
 
 
-@dataclass(frozen=True, slots=True)
-class Refusal:
+class Refusal(Struct, frozen=True):
     """A queue timeout whose exception comes out of a piece of code, as itself or as the class it is turned into."""
 
     queue: QueueTimeout
     exception: Value
 
 
-@dataclass
-class Refusals:
+class Refusals(Struct, eq=False):
     """Finds the refusals that a piece of code raises."""
 
     admissions: Admissions
     raising: Raising
-    _own: dict[Scope, list[QueueTimeout]] = field(default_factory=dict, repr=False)
+    _own: dict[Scope, list[QueueTimeout]] = field(default_factory=dict)
 
     def of_block(self, block: ast.stmt, scope: Scope) -> Iterator[Refusal]:
         """The refusals that come out of the body of a `try` or loop, nearest first."""

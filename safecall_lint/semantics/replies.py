@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import ast
 import re
-from dataclasses import dataclass
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
+
+from msgspec import Struct
 
 from safecall_lint.semantics.calls import argument, has_unpacking, keyword_or_position
 from safecall_lint.semantics.evaluation.arguments import argument_of
@@ -23,8 +24,7 @@ _SPELLED: Final = re.compile(r"HTTP_(\d{3})_")
 _DEPTH: Final = 3
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
+class Reply(Struct, frozen=True):
     """An answer that some code gives. `node` is the call, or the tuple, that makes it, and `statement` the `raise` or
     `return` around it. `status` is None where the code does not tell. `retry_after` tells whether the answer says, or
     may say, when to come back; `body` holds the expressions that the caller gets to read."""
@@ -40,8 +40,7 @@ class Reply:
         return isinstance(self.statement, ast.Raise)
 
 
-@dataclass
-class Replies:
+class Replies(Struct, eq=False):
     """Finds answers."""
 
     evaluator: Evaluator

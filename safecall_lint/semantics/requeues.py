@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import ast
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from safecall_lint.semantics.attempted import outward
 from safecall_lint.semantics.rounds import ATTEMPT, frames, within
@@ -20,8 +21,7 @@ _PUTTING = frozenset({"put", "put_nowait"})
 _TAKING = frozenset({"get", "get_nowait"})
 
 
-@dataclass(frozen=True, slots=True)
-class Requeue:
+class Requeue(Struct, frozen=True):
     """A `try` whose `handler` puts the work on a queue again: by the call `again`. `seen` tells whether a vendor is
     seen to be called in the `try`."""
 
@@ -31,8 +31,7 @@ class Requeue:
     seen: bool
 
 
-@dataclass
-class Requeues:
+class Requeues(Struct, eq=False):
     """Finds them."""
 
     retries: Retries

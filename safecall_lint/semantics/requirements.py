@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+
+from msgspec import Struct, field
 
 from safecall_lint.trail import NUL
 
@@ -20,13 +21,12 @@ _NAMES = rf"{'|'.join(map(re.escape, _LOCKS + _FILES))}|(?:requirements|constrai
 _MAX_BYTES = 5_000_000
 
 
-@dataclass
-class Requirements:
+class Requirements(Struct, eq=False):
     """Answers from the files between a module and the top of its project."""
 
     project: Project
-    _texts: dict[str, tuple[str, bool]] = field(default_factory=dict, repr=False)
-    _listed: dict[str, tuple[str, ...]] = field(default_factory=dict, repr=False)
+    _texts: dict[str, tuple[str, bool]] = field(default_factory=dict)
+    _listed: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
     def below(self, package: str, version: str, module: Module) -> bool:
         """Whether the project pins a package below a version; a lock file decides before a range does."""

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+
+from msgspec import Struct, field
 
 from safecall_lint.semantics.calls import Calls, has_unpacking, keyword_or_position
 from safecall_lint.semantics.flow import own_nodes
@@ -22,8 +23,7 @@ _LOGS = frozenset(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Response:
+class Response(Struct, frozen=True):
     """What a request gave. `client` is None for module functions such as `requests.get`."""
 
     fact: Fact
@@ -32,12 +32,11 @@ class Response:
     scope: Scope
 
 
-@dataclass
-class Responses:
+class Responses(Struct, eq=False):
     """Questions about responses. Doubt counts as checked."""
 
     calls: Calls
-    _looking: dict[Function, bool] = field(default_factory=dict, repr=False)
+    _looking: dict[Function, bool] = field(default_factory=dict)
 
     @property
     def evaluator(self) -> Evaluator:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
+
+from msgspec import Struct, field
 
 from safecall_lint.semantics.attempted import outward
 from safecall_lint.semantics.exceptions import Exceptions
@@ -40,8 +41,7 @@ if TYPE_CHECKING:
 Loop = ast.For | ast.AsyncFor | ast.While
 
 
-@dataclass(frozen=True, slots=True)
-class RetryLoop:
+class RetryLoop(Struct, frozen=True):
     """A loop that makes a vendor call again after catching its failure.
 
     `attempts` counts calls, the first included; None where the bound is unknown or there is none: `endless` tells.
@@ -62,13 +62,12 @@ class RetryLoop:
         return Site(self.function.module, self.loop)
 
 
-@dataclass
-class Retries:
+class Retries(Struct, eq=False, dict=True):
     """Finds retry layers."""
 
     calls: Calls
     reach: Reach
-    _layered: dict[Function, bool] = field(default_factory=dict, repr=False)
+    _layered: dict[Function, bool] = field(default_factory=dict)
 
     def loops(self, function: Function) -> list[RetryLoop]:
         """The retry loops that stand in the function's own body."""

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import ast
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from safecall_lint.semantics.model import Class, Function, Module, Scope
 
@@ -34,8 +35,7 @@ _STARTING_PREFIXES = (
 _CHAIN = 30
 
 
-@dataclass
-class Roles:
+class Roles(Struct, eq=False):
     """Answers what a function is for."""
 
     calls: Calls

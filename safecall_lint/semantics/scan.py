@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 FunctionNode = ast.FunctionDef | ast.AsyncFunctionDef
 
 
-@dataclass(slots=True, eq=False)
-class Frame:
+class Frame(Struct, eq=False):
     """A block that encloses a node: the statement, the section of it that we are in, and the frame around it.
 
     `section` is "body", "items", "test", "handler", "orelse", "final", "lambda" or "comprehension"; `position` is the
@@ -32,8 +32,7 @@ class Frame:
             frame = frame.parent
 
 
-@dataclass(slots=True, eq=False)
-class Binding:
+class Binding(Struct, eq=False):
     """One way a name gets its value. `form`: assign, annotation, parameter, with, for, item, import, def, class,
     except, unpack. `value` is the expression it comes from; `statement` the place to show."""
 
@@ -46,8 +45,7 @@ class Binding:
     frame: Frame | None = None
 
 
-@dataclass(slots=True, eq=False)
-class CallSite:
+class CallSite(Struct, eq=False):
     """A call that the scope itself makes. `awaited` when an `await` stands directly on it; `outer` is the call in
     whose arguments it stands."""
 
@@ -58,16 +56,14 @@ class CallSite:
     outer: CallSite | None
 
 
-@dataclass(slots=True, eq=False)
-class Block:
+class Block(Struct, eq=False):
     """A compound statement of the scope with its surroundings."""
 
     node: ast.stmt
     frame: Frame | None
 
 
-@dataclass(slots=True, eq=False)
-class Scan:
+class Scan(Struct, eq=False):
     """What one scope owns, in source order."""
 
     bindings: dict[str, list[Binding]] = field(default_factory=dict)

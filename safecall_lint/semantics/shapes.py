@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+
+from msgspec import Struct, field
 
 from safecall_lint.knowledge import Fact
 from safecall_lint.semantics.scan import dotted
@@ -24,13 +25,12 @@ _APPENDING = frozenset({"append", "appendleft", "extend"})
 _FIRST_PARTY = "first-party"
 
 
-@dataclass
-class Shapes:
+class Shapes(Struct, eq=False):
     """Reads first-party classes."""
 
     evaluator: Evaluator
-    _facts: dict[Class, Fact | None] = field(default_factory=dict, repr=False)
-    _pacing: dict[Function, ast.Call | None] = field(default_factory=dict, repr=False)
+    _facts: dict[Class, Fact | None] = field(default_factory=dict)
+    _pacing: dict[Function, ast.Call | None] = field(default_factory=dict)
 
     def fact(self, cls: Class) -> Fact | None:
         """What a class is by its shape: a gate, a limiter, or nothing that we know."""

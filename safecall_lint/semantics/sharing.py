@@ -5,8 +5,9 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from safecall_lint.semantics.evaluation.arguments import argument_of
 from safecall_lint.semantics.keeping import is_own, is_script, is_settled, parts, rebinding, remembers, repeats, targets
@@ -31,16 +32,14 @@ _FIXED_FORMS = frozenset({"import", "def", "class"})
 _COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
 
 
-@dataclass(frozen=True, slots=True)
-class Shared:
+class Shared(Struct, frozen=True):
     """How a client is shared, in words; `by` is the place that shows it, where that is not the client's own line."""
 
     how: str
     by: Site | None
 
 
-@dataclass
-class Sharing:
+class Sharing(Struct, eq=False):
     """Questions about one client and the calls that could share it. Doubt counts as: it could not be shared."""
 
     calls: Calls

@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from safecall_lint.knowledge import knowledge
 from safecall_lint.packages import Packages
@@ -16,14 +17,13 @@ _MAX_BYTES = 1_000_000
 Place = tuple[str, str]
 
 
-@dataclass
-class Siblings:
+class Siblings(Struct, eq=False):
     """Answers from the packages that a repository offers. `descend` follows a dotted name down from a folder."""
 
     trail: Trail
     descend: Callable[[str, list[str]], Place | None]
-    _packages: dict[str, Packages] = field(default_factory=dict, repr=False)
-    _manifests: dict[str, Manifest | None] = field(default_factory=dict, repr=False)
+    _packages: dict[str, Packages] = field(default_factory=dict)
+    _manifests: dict[str, Manifest | None] = field(default_factory=dict)
 
     def find(self, parts: list[str], importer: str, top: str) -> Place | None:
         """The file that a dotted name means in another project below `top`, and the rest of the name inside it. A name

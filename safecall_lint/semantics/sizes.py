@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
 from enum import IntEnum
 from functools import partial
 from typing import TYPE_CHECKING, Final
+
+from msgspec import Struct, field
 
 from safecall_lint.semantics.evaluation import origin
 from safecall_lint.semantics.evaluation.arguments import argument_of
@@ -45,14 +46,13 @@ class Size(IntEnum):
     OPEN = 2
 
 
-@dataclass
-class Sizes:
+class Sizes(Struct, eq=False):
     """Answers how many items there can be. A slice, a count that somebody chose or a literal makes them few."""
 
     calls: Calls
     roles: Roles
     origins: Origins
-    _asked: dict[tuple[object, str], Size] = field(default_factory=dict, repr=False)
+    _asked: dict[tuple[object, str], Size] = field(default_factory=dict)
 
     def of(self, expr: ast.expr | None, scope: Scope) -> Size:
         """The size of the collection that `expr`, standing in `scope`, is."""

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import ast
-from dataclasses import dataclass
 from enum import Enum, auto
 from typing import TYPE_CHECKING, Literal
+
+from msgspec import Struct
 
 from safecall_lint.semantics.evaluation.arguments import argument_of
 from safecall_lint.semantics.lifetimes import Lifetimes, uses
@@ -32,8 +33,7 @@ class _Use(Enum):
     SHARED = auto()
 
 
-@dataclass
-class Solitude:
+class Solitude(Struct, eq=False):
     """Follows a new gate or limiter to the tasks that can take it. Doubt counts as: others can."""
 
     calls: Calls

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import ast
-from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final, Literal
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from safecall_lint.semantics.backoff import waited
 from safecall_lint.semantics.pausing import backs_off, counts, ends, failing, up_to, within
@@ -25,8 +27,7 @@ _FAR: Final = 3
 _MANY: Final = 2
 
 
-@dataclass(frozen=True, slots=True)
-class Stall:
+class Stall(Struct, frozen=True):
     """What makes a call stand still. `steps` are the calls that lead there; `node` is the sleep, the loop or the
     decorator; `why` is "retry" for a retry layer, "limit" for a rate limiter. `attempts` and `seconds` where they can
     be computed. `job`: on the way there more is done than one call, so that a slot around it stands for a job."""
@@ -39,15 +40,14 @@ class Stall:
     job: bool = False
 
 
-@dataclass
-class Stalls:
+class Stalls(Struct, eq=False):
     """Answers what makes calls stand still."""
 
     calls: Calls
     reach: Reach
     retries: Retries
     holding: Holding
-    _below: dict[Function, Stall | None] = field(default_factory=dict, repr=False)
+    _below: dict[Function, Stall | None] = field(default_factory=dict)
 
     # -- a sleep in its own function -----------------------------------------------------------------------------
 

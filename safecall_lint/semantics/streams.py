@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import ast
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from safecall_lint.semantics.calls import Calls, VendorCall, argument
 from safecall_lint.semantics.keywords import asks_for_stream
@@ -19,16 +20,14 @@ _MANAGERS = frozenset({"contextmanager", "asynccontextmanager"})
 _DEPTH = 4
 
 
-@dataclass(frozen=True, slots=True)
-class Lazy:
+class Lazy(Struct, frozen=True):
     """A value that works only while somebody reads it. `why` says what it is; `origin` where it comes from."""
 
     why: str
     origin: Site
 
 
-@dataclass
-class Streams:
+class Streams(Struct, eq=False):
     """Questions about streams."""
 
     calls: Calls

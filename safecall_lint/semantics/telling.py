@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
+
+from msgspec import Struct
 
 from safecall_lint.semantics.flow import own_nodes
 
@@ -18,8 +19,7 @@ _TRACES: Final = frozenset({"format_exc", "format_exception", "exc_info"})
 _ASKING: Final = frozenset({"isinstance", "issubclass", "hasattr", "getattr", "type"})
 
 
-@dataclass
-class Telling:
+class Telling(Struct, eq=False):
     """Answers for handlers."""
 
     def distinguishes(self, handler: ast.ExceptHandler) -> bool:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import ast
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from safecall_lint.semantics.values import FunctionValue, LambdaValue, Member, Site, Value
 
@@ -15,8 +16,7 @@ if TYPE_CHECKING:
     from safecall_lint.semantics.scan import CallSite
 
 
-@dataclass
-class Threads:
+class Threads(Struct, eq=False):
     """Answers for calls."""
 
     calls: Calls

@@ -5,8 +5,9 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
+
+from msgspec import Struct
 
 from safecall_lint.semantics.calls import Calls, argument, has_unpacking, is_request, keyword_or_position
 from safecall_lint.semantics.evaluation import origin
@@ -25,8 +26,7 @@ _HOPS = 6
 Why = Literal["none", "config", "parameter"]
 
 
-@dataclass(frozen=True, slots=True)
-class Unbounded:
+class Unbounded(Struct, frozen=True):
     """Why nothing bounds the wait: a `None`, a timeout object without the phase that counts, or a parameter that is
     None by default. `cause` is where that stands."""
 
@@ -35,8 +35,7 @@ class Unbounded:
     config: Instance | None = None
 
 
-@dataclass
-class Timeouts:
+class Timeouts(Struct, eq=False):
     """Questions about timeouts. Doubt counts as bounded."""
 
     calls: Calls
@@ -148,8 +147,7 @@ class Timeouts:
         )
 
 
-@dataclass
-class Uses:
+class Uses(Struct, eq=False):
     """What a project does with a client."""
 
     calls: Calls

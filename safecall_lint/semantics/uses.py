@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 if TYPE_CHECKING:
     from safecall_lint.semantics.model import Function
@@ -16,8 +17,7 @@ _CLOSING = frozenset({"close", "aclose", "__aexit__", "__exit__", "release"})
 _ITERATING = ("aiter", "iter")
 
 
-@dataclass(frozen=True, slots=True)
-class Use:
+class Use(Struct, frozen=True):
     """One use of a name. `how`: "close" (called plainly), "surely" (closed in `finally` or by a `with`), "escape"
     (returned, yielded, stored, passed on, seen by an inner function), "iterate" (its pieces are read in a loop or
     handed on lazily), "read" (any other attribute). `attribute` is what is taken from it."""

@@ -3,30 +3,28 @@
 from __future__ import annotations
 
 import ast
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 if TYPE_CHECKING:
     from safecall_lint.semantics.model import Class, Function, Module, Scope
 
 
-@dataclass(frozen=True, slots=True)
-class Site:
+class Site(Struct, frozen=True):
     """A place in a module, for labels."""
 
     module: Module
     node: ast.AST
 
 
-@dataclass(frozen=True, slots=True)
-class Symbol:
+class Symbol(Struct, frozen=True):
     """A name from outside the project, by its dotted name: `httpx.AsyncClient`, `builtins.TimeoutError`."""
 
     name: str
 
 
-@dataclass(frozen=True, slots=True)
-class Instance:
+class Instance(Struct, frozen=True):
     """What calling a `Symbol` gives, or a value annotated with it (`call` is None: how it was made is unknown).
 
     `scope` is where the call stands, so that its arguments can be evaluated.
@@ -41,16 +39,14 @@ class Instance:
         return Site(self.scope.module, self.call) if self.call is not None and self.scope is not None else None
 
 
-@dataclass(frozen=True, slots=True)
-class Member:
+class Member(Struct, frozen=True):
     """An attribute chain on an instance of a library type: `client.chat.completions.create`."""
 
     owner: Instance | Object
     path: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Result:
+class Result(Struct, frozen=True):
     """What a call of a `Member` gives: the response of `client.get(...)`."""
 
     of: Member
@@ -58,38 +54,33 @@ class Result:
     scope: Scope
 
 
-@dataclass(frozen=True, slots=True)
-class ModuleValue:
+class ModuleValue(Struct, frozen=True):
     """An imported first-party module."""
 
     module: Module
 
 
-@dataclass(frozen=True, slots=True)
-class ClassValue:
+class ClassValue(Struct, frozen=True):
     """A first-party class itself."""
 
     cls: Class
 
 
-@dataclass(frozen=True, slots=True)
-class FunctionValue:
+class FunctionValue(Struct, frozen=True):
     """A first-party function; `receiver` is the object it is bound to."""
 
     function: Function
     receiver: Object | ClassValue | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class LambdaValue:
+class LambdaValue(Struct, frozen=True):
     """A lambda, with the scope that it stands in."""
 
     node: ast.Lambda
     scope: Scope
 
 
-@dataclass(frozen=True, slots=True)
-class Object:
+class Object(Struct, frozen=True):
     """An instance of a first-party class. `call` is the constructor call where it is known."""
 
     cls: Class
@@ -101,16 +92,14 @@ class Object:
         return Site(self.scope.module, self.call) if self.call is not None and self.scope is not None else None
 
 
-@dataclass(frozen=True, slots=True)
-class Container:
+class Container(Struct, frozen=True):
     """A collection; `elements` are what it may hold. `size` is its length when the code spells it out."""
 
     elements: tuple[Value, ...]
     size: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Constant:
+class Constant(Struct, frozen=True):
     """A literal, or arithmetic on literals."""
 
     value: object

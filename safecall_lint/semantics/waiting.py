@@ -5,8 +5,9 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
+
+from msgspec import Struct
 
 from safecall_lint.semantics.evaluation import origin
 from safecall_lint.semantics.holding import Hold, Holding, Taken
@@ -33,8 +34,7 @@ _COMMANDS: Final = re.compile(rb"asyncio\.run\(|\bargparse\b|\bimport click\b|\b
 _SERVING: Final = frozenset({"dispatch", "__call__"})
 
 
-@dataclass
-class Waiting:
+class Waiting(Struct, eq=False):
     """Answers for functions. Doubt counts as: somebody bounds the wait."""
 
     holding: Holding

@@ -2,7 +2,7 @@
 
 from safecall_lint.settings.load import SettingsError
 from safecall_lint.settings.lookup import Lookup
-from safecall_lint.settings.model import OPTIONS, Profile, Settings
+from safecall_lint.settings.model import Profile, Settings, options
 from safecall_lint.settings.selection import Selection, select
 
-__all__ = ["OPTIONS", "Lookup", "Profile", "Selection", "Settings", "SettingsError", "select"]
+__all__ = ["Lookup", "Profile", "Selection", "Settings", "SettingsError", "options", "select"]

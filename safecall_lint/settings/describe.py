@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 
-from safecall_lint.settings.model import OPTIONS, Option, Settings
+from safecall_lint.settings.model import Option, Settings, options
 
 
 def show(settings: Settings) -> str:
     """Settings as TOML that can be pasted back; a key without a value stands in a comment."""
     origin = f"# from {settings.origin}" if settings.origin else "# defaults: no settings file was found"
-    return "\n".join([origin, f"# root {settings.root}", *(_line(option, settings) for option in OPTIONS.values()), ""])
+    return "\n".join(
+        [origin, f"# root {settings.root}", *(_line(option, settings) for option in options().values()), ""]
+    )
 
 
 def schema() -> dict[str, object]:
@@ -20,7 +22,7 @@ def schema() -> dict[str, object]:
         "title": "safecall-lint settings",
         "type": "object",
         "additionalProperties": False,
-        "properties": {key: _property(option) for key, option in OPTIONS.items()},
+        "properties": {key: _property(option) for key, option in options().items()},
     }
 
 

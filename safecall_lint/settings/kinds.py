@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from typing import cast
+
+from msgspec import Struct
 
 from safecall_lint.rulebook import find, nearest
 
@@ -24,8 +25,7 @@ class BadValue(Exception):
         self.near = near
 
 
-@dataclass(frozen=True, slots=True)
-class Kind:
+class Kind(Struct, frozen=True):
     """`read` turns a TOML value into the setting's value or raises `BadValue`; `schema` says the same in JSON."""
 
     read: Callable[[object], object]

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any, cast
 
+from msgspec.structs import replace
+
 from safecall_lint.declared import Declared
 from safecall_lint.settings.kinds import BadValue, spelled_like
-from safecall_lint.settings.model import OPTIONS, Settings
+from safecall_lint.settings.model import Settings, options
 
 PYPROJECT = "pyproject.toml"
 OWN_FILE = "safecall-lint.toml"
@@ -75,8 +76,9 @@ def _parse(path: Path, text: str) -> dict[str, Any]:
 
 def _settings(path: Path, text: str, table: dict[str, Any], floor: tuple[int, int] | None) -> Settings:
     values = {key: _value(path, text, key, raw) for key, raw in table.items()}
-    named = {OPTIONS[key].attribute: value for key, value in values.items()}
-    declared = {one.name: named.pop(one.name) for one in fields(Declared) if one.name in named}
+    known = options()
+    named = {known[key].attribute: value for key, value in values.items()}
+    declared = {name: named.pop(name) for name in Declared.__struct_fields__ if name in named}
     named.setdefault("target_version", floor)
     return replace(
         Settings(root=path.resolve().parent, origin=path),
@@ -86,9 +88,9 @@ def _settings(path: Path, text: str, table: dict[str, Any], floor: tuple[int, in
 
 
 def _value(path: Path, text: str, key: str, raw: object) -> object:
-    option = OPTIONS.get(key)
+    option = options().get(key)
     if option is None:
-        near = spelled_like(key, OPTIONS)
+        near = spelled_like(key, options())
         raise SettingsError(path, line_of(path, text, key), f"there is no setting `{key}`", near)
     try:
         return option.kind.read(raw)

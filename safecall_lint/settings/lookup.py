@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from pathlib import Path
+
+from msgspec import Struct, field
 
 from safecall_lint.settings.load import OWN_FILE, PYPROJECT, read
 from safecall_lint.settings.model import Settings
@@ -13,8 +14,7 @@ from safecall_lint.settings.model import Settings
 _ROOT_MARKS = (PYPROJECT, "setup.cfg", "setup.py", ".git")
 
 
-@dataclass(slots=True)
-class Lookup:
+class Lookup(Struct, eq=False):
     """Finds settings by folder, each folder once. `fixed` holds for every file where it is given; `adjust` adds what
     the command line says."""
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from functools import cache
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from safecall_lint.finding import Severity
 from safecall_lint.rulebook import Rule, find, rulebook
@@ -13,8 +15,7 @@ _EXACT = 100
 _PROFILE = 1
 
 
-@dataclass(frozen=True, slots=True)
-class Selection:
+class Selection(Struct, frozen=True):
     """`rules` run. `strict` says whether findings that belong to the strict profile are shown; those of the rules in
     `exact`, which were selected by their own name or code, always are. `errors_only` hides what is less than one."""
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import libcst as cst
+from msgspec import Struct
 
 from safecall_lint.semantics.model import Class, Function, Module, Scope
 from safecall_lint.visiting.walk import descendants
@@ -19,8 +19,7 @@ if TYPE_CHECKING:
     from safecall_lint.visiting.slices import Slice
 
 
-@dataclass(frozen=True)
-class Held:
+class Held(Struct, frozen=True):
     """A gate, lock or limiter that is in hand. `node` is the expression that takes it, `block` the statement that
     holds it."""
 

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 import libcst as cst
+from msgspec import Struct
 
 from safecall_lint.semantics.model import Class, Function, Module, Scope
 from safecall_lint.visiting.twins import Twins, twins
@@ -20,8 +20,7 @@ if TYPE_CHECKING:
     from safecall_lint.finding import Span
 
 
-@dataclass(frozen=True)
-class Unit:
+class Unit(Struct, frozen=True):
     """A piece of a file. `scope` is where its statements stand; lines are 1-based and inclusive."""
 
     scope: Scope

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar, TypeAlias
 
 import libcst as cst
+from msgspec import Struct, field
 
 from safecall_lint.finding import Confidence, Safety, Severity
 
@@ -20,8 +20,7 @@ if TYPE_CHECKING:
 Place: TypeAlias = "cst.CSTNode | Site"
 
 
-@dataclass(frozen=True)
-class Rewrite:
+class Rewrite(Struct, frozen=True):
     """A fix in terms of syntax. `nodes` replaces nodes of the slice; `sites` replaces the text of `ast` nodes of the
     same file; `imports` are modules to import (`httpx`), or names to import from one (`x.y:name`); `before` are
     statements to put, as lines of code, in front of the top-level statement that the slice belongs to; `head` are lines
@@ -37,8 +36,7 @@ class Rewrite:
     risk: str = ""
 
 
-@dataclass(frozen=True)
-class Report:
+class Report(Struct, frozen=True):
     """What a visitor says about one place."""
 
     rule: str

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING
 
 import libcst as cst
+from msgspec import Struct
 
 from safecall_lint.finding import Safety
 from safecall_lint.knowledge import Fact, knowledge
@@ -26,8 +26,7 @@ _ALIAS = "alias_httpx"
 _CAUGHT = frozenset(f"except:of-{name}" for fact in knowledge().facts.values() for name in fact.accepts)
 
 
-@dataclass(frozen=True)
-class _Given:
+class _Given(Struct, frozen=True):
     """What is handed over. `fact` is of the library class that it is an instance of, or extends."""
 
     value: Instance | Object

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import libcst as cst
+from msgspec import Struct
 
 from safecall_lint.finding import Severity
 from safecall_lint.semantics.backoff import waited
@@ -25,8 +25,7 @@ if TYPE_CHECKING:
 _BRIEF = 0.1
 
 
-@dataclass(frozen=True)
-class _Sleep:
+class _Sleep(Struct, frozen=True):
     """A call that sleeps with a slot in hand. `ends` is the sleep itself where a callee does it."""
 
     site: CallSite

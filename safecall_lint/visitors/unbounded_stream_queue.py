@@ -5,9 +5,9 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import libcst as cst
+from msgspec import Struct
 
 from safecall_lint.finding import Safety
 from safecall_lint.semantics.calls import argument
@@ -27,8 +27,7 @@ _BOUND = "100"
 Row = tuple[CallSite, Scope]
 
 
-@dataclass(frozen=True)
-class _Ends:
+class _Ends(Struct, frozen=True):
     """What the project does with one queue."""
 
     puts: list[Row]

@@ -6,10 +6,10 @@ import json
 import os
 import random
 import shutil
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from safecall_lint import trail
 from safecall_lint.cache import NAME, Cache

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import re
 import textwrap
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from safecall_lint.discovery import discover
 from safecall_lint.engine import Linter

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
+from msgspec.structs import replace
 
 from safecall_lint.finding import Confidence, Finding, Fix, Label, Safety, Severity
 from safecall_lint.reporters import Format, render

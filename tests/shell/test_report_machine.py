@@ -6,12 +6,12 @@ import json
 import os
 import subprocess
 import sys
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import jsonschema
 import pytest
+from msgspec.structs import replace
 
 from safecall_lint.finding import Confidence, Edit, Finding, Fix, Label, Safety, Severity
 from safecall_lint.reporters import Format, render

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from safecall_lint import rulebook as rulebook_module
 from safecall_lint.engine import Linter

@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Generic, TypeVar
+
+from msgspec import Struct, field
 
 _DEEPEST = 40
 _NEVER = sys.maxsize
@@ -22,8 +23,7 @@ _Identity = tuple[str, int, int]
 _Cycle = frozenset[_Question]
 
 
-@dataclass(slots=True)
-class Answers(Generic[Answer]):
+class Answers(Struct, Generic[Answer]):
     """Answers by question. `cuts` grows whenever an answer is not the whole one, or hangs on a cycle."""
 
     nothing: Answer
