@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -108,7 +109,7 @@ def _emptied(path: Path) -> None:
 def _other_version(path: Path) -> None:
     body = folder.read(path)
     assert body
-    folder.write(path, body.replace(b'"[1, ', b'"[0, ', 1))
+    folder.write(path, re.sub(rb'"\[\d+, ', b'"[0, ', body, count=1))
 
 
 def _nested(path: Path) -> None:
