@@ -192,7 +192,7 @@ class Blocking(Struct, eq=False):
             return ""
         if not path and fact.kind == "client":
             return ""
-        asked = asks_for_stream(call, scope)
+        asked = asks_for_stream(self.calls.evaluator, call, scope)
         lazy = (bool(path) and path[-1] in fact.streams) or fact.name.endswith(".stream")
         return ".".join(path) or fact.name if asked or lazy else ""
 

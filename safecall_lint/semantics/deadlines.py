@@ -110,7 +110,7 @@ class Deadlines(Struct, eq=False):
         given = keyword_or_position(vendor.node, keyword)
         if given is not None:
             return self._seconds(given, vendor.scope, phases, fact.timeout_scale)
-        if may_pass(vendor.node, keyword, vendor.scope):
+        if may_pass(self.evaluator, vendor.node, keyword, vendor.scope):
             return None
         refined = self._refined(vendor)
         if refined is not None:
@@ -127,7 +127,10 @@ class Deadlines(Struct, eq=False):
         default = fact.none_is_default and isinstance(given, ast.Constant) and given.value is None
         if given is not None and not default:
             return self._seconds(given, client.scope, phases, fact.timeout_scale)
-        if any(may_pass(client.call, name, client.scope) for name in (fact.timeout_keyword, *fact.transport_keywords)):
+        if any(
+            may_pass(self.evaluator, client.call, name, client.scope)
+            for name in (fact.timeout_keyword, *fact.transport_keywords)
+        ):
             return None
         return math.inf if fact.timeout_default is None else fact.timeout_default
 

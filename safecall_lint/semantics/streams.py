@@ -41,7 +41,7 @@ class Streams(Struct, eq=False):
         vendor = self.calls.vendor(call, scope)
         if vendor is None:
             return None
-        asked = asks_for_stream(call, scope)
+        asked = asks_for_stream(self.calls.evaluator, call, scope)
         named = bool(vendor.path) and ("stream" in vendor.path[-1] or vendor.path[-1] in vendor.fact.streams)
         return vendor if asked or named else None
 

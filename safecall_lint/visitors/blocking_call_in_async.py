@@ -122,7 +122,7 @@ class BlockingCallInAsync(Visitor):
     def _threaded(self, node: cst.Call) -> Rewrite | None:
         """The call handed to a thread, where its result is what the code uses: no context manager, no stream."""
         parent = self.context.stack[-2]
-        streams = bool(given(self.context.call(node), "stream", self.context.scope))
+        streams = bool(given(self.semantics.evaluator, self.context.call(node), "stream", self.context.scope))
         if isinstance(parent, cst.WithItem | cst.For | cst.CompFor | cst.Await) or streams:
             return None
         to_thread = spelled("asyncio.to_thread", self.context.scope)

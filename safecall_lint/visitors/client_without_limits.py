@@ -49,7 +49,7 @@ class ClientWithoutLimits(Visitor):
     def _carriers(self, call: ast.Call, fact: Fact) -> Iterator[Instance | None]:
         """The connectors and transports given that have no limit of their own; None for whatever may bring one."""
         for name in dict.fromkeys((fact.limits_keyword, *fact.transport_keywords)):
-            if may_pass(call, name, self.context.scope):
+            if may_pass(self.semantics.evaluator, call, name, self.context.scope):
                 values = self.semantics.evaluator.values(keyword_or_position(call, name), self.context.scope)
                 yield values[0] if len(values) == 1 and self._is_bare(values[0]) else None
 
@@ -60,7 +60,7 @@ class ClientWithoutLimits(Visitor):
         if fact is None or fact.kind not in ("connector", "transport") or not fact.limits_default:
             return False
         limits = filter(None, (fact.limits_keyword, fact.host_keyword))
-        return not any(may_pass(value.call, name, value.scope) for name in limits)
+        return not any(may_pass(self.semantics.evaluator, value.call, name, value.scope) for name in limits)
 
     def _belongs_to_another(self, site: CallSite) -> bool:
         return site.outer is not None and self.semantics.calls.kind(site.outer.node, self.context.scope) == "client"

@@ -66,7 +66,7 @@ class ClientWithoutTimeout(Visitor):
         """Whether an SDK client waits as long as its vendor chose: none here, on the client inside or per call."""
         scope = self.context.scope
         others = (name for name in fact.transport_keywords if name != fact.inner_keyword)
-        if any(may_pass(call, name, scope) for name in (fact.timeout_keyword, *others)):
+        if any(may_pass(self.semantics.evaluator, call, name, scope) for name in (fact.timeout_keyword, *others)):
             return False
         inner = keyword_or_position(call, fact.inner_keyword)
         if inner is not None and not (self._says_nothing(inner) or all(map(self._leaves_default, self._inner(inner)))):
@@ -92,7 +92,8 @@ class ClientWithoutTimeout(Visitor):
             return False
         fact = self.semantics.evaluator.fact(client)
         own = fact is not None and any(
-            may_pass(client.call, name, client.scope) for name in (fact.timeout_keyword, *fact.transport_keywords)
+            may_pass(self.semantics.evaluator, client.call, name, client.scope)
+            for name in (fact.timeout_keyword, *fact.transport_keywords)
         )
         return not own
 
@@ -147,7 +148,9 @@ class ClientWithoutTimeout(Visitor):
             cause = self.semantics.timeouts.unbounded(given, self.context.scope, without_default)
             if cause:
                 self._open(node, fact, cause)
-        elif fact.timeout_default is None and not may_pass(vendor.node, name, self.context.scope):
+        elif fact.timeout_default is None and not may_pass(
+            self.semantics.evaluator, vendor.node, name, self.context.scope
+        ):
             self._absent(node, vendor)
 
     def _absent(self, node: cst.Call, vendor: VendorCall) -> None:

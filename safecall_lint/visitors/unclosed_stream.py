@@ -53,7 +53,7 @@ class UnclosedStream(Visitor):
             return
         if not handed and vendor.fact.streams and vendor.path[-1:] and vendor.path[-1] in vendor.fact.streams:
             self._manager(call, found)
-        elif handed or asks_for_stream(twin, scope):
+        elif handed or asks_for_stream(self.semantics.evaluator, twin, scope):
             self._response(node, call, target.value, vendor, found)
 
     # -- `client.stream(...)` ------------------------------------------------------------------------------------
