@@ -94,10 +94,12 @@ class Evaluator(Struct, eq=False, dict=True):
         copy = self.project.runtime_module
         if copy and f"{target}.".startswith(f"{copy}."):
             return (Symbol(self.facts.canonical(RUNTIME + target.removeprefix(copy))),)
-        found = self.project.resolve(target, importer)
-        if found is None or self._namesake(target, importer, *found):
+        found = origin.leads(self, target, importer)
+        if not found or self._namesake(target, importer, *found[-1]):
             return () if target.startswith(".") else (Symbol(self.facts.canonical(target)),)
-        module, rest = found
+        return tuple(value for module, rest in found for value in self._inside(module, rest))
+
+    def _inside(self, module: Module, rest: str) -> tuple[Value, ...]:
         values: tuple[Value, ...] = (ModuleValue(module),)
         for part in filter(None, rest.split(".")):
             values = tuple(inner for value in values for inner in self.attribute(value, part))

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
+from safecall_lint.semantics.exports import listed
 from safecall_lint.semantics.scan import Binding, CallSite, FunctionNode, Scan, dotted
 from safecall_lint.semantics.scanner import scan_body, scan_function
 
@@ -84,6 +85,15 @@ class Module(Struct, eq=False, dict=True, weakref=True):
                     rows = function.scan.bindings.get(name, [])
                     result.setdefault(name, []).extend((binding, function) for binding in rows)
         return result
+
+    @cached_property
+    def exported(self) -> frozenset[str] | None:
+        """The names in `__all__`, None where that is not spelled out."""
+        return listed(self.scan)
+
+    def gives(self, name: str) -> bool:
+        """Whether a star import of the module may bring a name."""
+        return not name.startswith("_") if self.exported is None else name in self.exported
 
     def lookup(self, name: str) -> list[tuple[Binding, Module | Class | Function]]:
         return self.globals.get(name, [])

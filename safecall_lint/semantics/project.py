@@ -180,6 +180,14 @@ class Project(Struct, eq=False, dict=True, weakref=True):
         module = self.load(found[0])
         return (module, found[1]) if module else None
 
+    def naming(self, file: str, name: str, importer: Module) -> Module | None:
+        """The module in a file, where its text has a name in it or brings names by a star."""
+        text = self.raw(file) if file not in self._modules and self.places.is_file(file) else None
+        if text is not None and name.encode() not in text and b"import *" not in text:
+            self.trail.link(f"m{importer.file}", f"c{file}")
+            return None
+        return self.found(file, f"m{importer.file}") if self.places.is_file(file) else None
+
     def locate(self, target: str, importer: str) -> str | None:
         """The file that a first-party import target means, without reading it. `importer` is the importing file."""
         found = self.places.find(target, importer)

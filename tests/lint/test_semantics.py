@@ -295,6 +295,85 @@ PACKAGES = {
             reveal(plain.client)  # 2
             """,
     },
+    "what a package binds before the module of its name in it": {
+        "pyproject.toml": "",
+        "shop/__init__.py": """
+            from .client import client
+            from . import slots
+            from .settings import *
+            lazy: object
+            """,
+        "shop/client.py": "import httpx\nclient = httpx.AsyncClient()\nother = httpx.Client()",
+        "shop/slots.py": "import asyncio\nslots = asyncio.Semaphore(1)",
+        "shop/settings.py": "import asyncio\nlimit = asyncio.Semaphore(2)",
+        "shop/limit.py": "limit = 3",
+        "shop/lazy.py": "wait = 4",
+        "shop/empty/__init__.py": "",
+        "shop/empty/empty.py": "wait = 5",
+        "shop/within.py": """
+            from . import client
+            reveal(client)  # client
+            reveal(client.other)  # client
+            """,
+        "use.py": """
+            from shop import client, empty, lazy, limit, slots
+            from shop.client import other
+            import shop.client as same
+            import shop
+            from shop.empty import empty as inner
+            reveal(client)  # client
+            reveal(same)  # client
+            reveal(shop.client)  # client
+            reveal(other)  # client
+            reveal(slots)  # unknown
+            reveal(slots.slots)  # gate
+            reveal(limit)  # gate
+            reveal(lazy.wait)  # 4
+            reveal(inner.wait)  # 5
+            """,
+    },
+    "what `__all__` lets a star bring": {
+        "pyproject.toml": "",
+        "plain.py": """
+            import asyncio, httpx
+            __all__ = ["client", "_slots"]
+            client, slots, _slots, extra, added, more = (
+                httpx.AsyncClient(), asyncio.Semaphore(1), asyncio.Semaphore(2), 3, 4, 5
+            )
+            __all__ += ("extra",)
+            __all__.extend(["added"])
+            __all__.append("more")
+            """,
+        "unsure.py": "import plain\nunsure = 6\n_hidden = 7\n__all__ = ['_hidden'] + plain.__all__",
+        "typed.py": "__all__: tuple[str, ...] = ('one',) + ('two',)\none = 1\ntwo = 2\nthree = 3",
+        "shop/__init__.py": "__all__ = ['http', 'client']\nfrom .http import client as client, other",
+        "shop/http.py": "import httpx\nclient = httpx.AsyncClient()\nother = httpx.Client()",
+        "hub.py": "from plain import *\n__all__ = ['client']",
+        "use.py": """
+            from plain import *
+            from shop import *
+            from typed import *
+            from unsure import *
+            reveal(client)  # client
+            reveal(slots)  # unknown
+            reveal(_slots)  # gate
+            reveal(extra)  # 3
+            reveal(added)  # 4
+            reveal(more)  # 5
+            reveal(unsure)  # 6
+            reveal(_hidden)  # unknown
+            reveal(one)  # 1
+            reveal(two)  # 2
+            reveal(three)  # unknown
+            reveal(other)  # unknown
+            reveal(http.other)  # client
+            """,
+        "through.py": """
+            from hub import *
+            reveal(client)  # client
+            reveal(extra)  # unknown
+            """,
+    },
     "namespace folders and a class of another module": {
         "pyproject.toml": "",
         "app/services/llm.py": """
