@@ -2,7 +2,30 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import os
+import sys
+
+
+def _here() -> str:
+    """The working directory, "" where it is gone."""
+    try:
+        return os.getcwd()
+    except OSError:
+        return ""
+
+
+# `python -m` looks for modules in the working directory first, where a project may have a `typing.py` of its own. This
+# is the first code of ours that such a run comes to, before `__main__`: whatever is imported from here on is Python's
+# own. Where we were found there ourselves it stays.
+if (
+    sys.argv[:1] == ["-m"]
+    and sys.orig_argv[-len(sys.argv)].endswith("safecall_lint")
+    and not sys.flags.safe_path
+    and sys.path[0] == _here() != os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+):
+    del sys.path[0]
+
+from typing import TYPE_CHECKING  # noqa: E402 - not before the path is in order
 
 if TYPE_CHECKING:
     from safecall_lint.finding import Finding

@@ -38,8 +38,8 @@ def _leave(code: int) -> NoReturn:
 
 
 def _failed(error: Exception) -> int:
-    """Say that we failed. `python -m` looks for modules in the working directory first, so that a file there can take
-    the place of what is needed to say it."""
+    """Say that we failed. A folder that is on the path before Python's own can have a file that takes the place of what
+    is needed to say it."""
     try:
         from safecall_lint.cli.conclude import tell_crash
         from safecall_lint.report import Crash

@@ -107,11 +107,33 @@ def test_a_working_directory_that_is_gone_is_said(arguments: list[str], tmp_path
     assert done.stderr == "error: the working directory is gone; change to one that exists\n"
 
 
+SHADOWED = ["typing", "re", "dataclasses", "enum", "json", "tomllib", "zlib", "warnings", "ast", "pathlib", "libcst"]
+if sys.version_info >= (3, 12):
+    SHADOWED += ["functools", "collections", "contextlib", "keyword", "operator"]
+TEXTS = ["import a_thing_that_is_not_there\n", "x = 1\n", "x = (\n"]
+
+
+@pytest.mark.parametrize("name", SHADOWED)
+def test_a_file_with_the_name_of_a_module_of_python_s_is_just_a_file(name: str, here: Path) -> None:
+    write(here, {f"{name}.py": "x = 1\n", "a.py": BROKEN})
+    done = subprocess.run([*COMMAND, "."], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (1, "")
+    assert done.stdout.endswith("\n1 error in 1 file of 2\n")
+
+
+def test_what_another_program_looks_for_stays_where_it_was(here: Path) -> None:
+    write(here, {"other/__init__.py": "import safecall_lint\n", "other/__main__.py": "import beside\n"})
+    write(here, {"beside.py": "print('found')\n"})
+    done = subprocess.run([sys.executable, "-m", "other"], capture_output=True, text=True, check=False)
+    assert (done.stdout, done.stderr) == ("found\n", "")
+
+
 @pytest.mark.parametrize("name", ["zlib", "json", "tomllib"])
-@pytest.mark.parametrize("text", ["import a_thing_that_is_not_there\n", "x = 1\n", "x = (\n"])
+@pytest.mark.parametrize("text", TEXTS)
 def test_a_module_that_takes_the_place_of_one_of_python_s_causes_no_traceback(name: str, text: str, here: Path) -> None:
     write(here, {f"{name}.py": text, "a.py": BROKEN})
-    done = subprocess.run([*COMMAND, "a.py"], capture_output=True, text=True, check=False)
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join((str(here), os.environ.get("PYTHONPATH", "")))}
+    done = subprocess.run([*COMMAND, "a.py"], capture_output=True, text=True, check=False, env=environment)
     assert (done.returncode, done.stdout) == (3, "")
     assert done.stderr.startswith("internal error: ")
     assert done.stderr.count("\n") == 1
