@@ -5,8 +5,10 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import PurePath
+
+from msgspec.structs import replace
 
 from safecall_lint.finding import Edit
 from safecall_lint.source import Source
