@@ -61,6 +61,7 @@ class Fact(Struct, frozen=True):
     stack_since: str = ""
     stack_before: str = ""
     pins: tuple[str, ...] = ()
+    trust_keyword: str = ""
     keepalive_default: int | None = None
     transport_keywords: tuple[str, ...] = ()
     retries_keyword: str = ""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
+from safecall_lint.semantics.calls import keyword_or_position
 from safecall_lint.semantics.evaluation.arguments import argument_of
 from safecall_lint.semantics.keeping import is_own, is_script, is_settled, parts, rebinding, remembers, repeats, targets
 from safecall_lint.semantics.lifetimes import Fate, Lifetimes, uses
@@ -61,9 +62,9 @@ class Sharing(Struct, eq=False):
 
     def _pins(self, call: ast.Call, scope: Scope) -> bool:
         fact = self.calls.symbol(call, scope)
-        if fact is None:
-            return any(self._varies(part, scope) for part in parts(call, None))
-        return any(self._varies(part, scope) for part in parts(call, fact))
+        trusted = keyword_or_position(call, fact.trust_keyword) if fact and fact.trust_keyword else None
+        asked = isinstance(trusted, ast.Call) and not trusted.args and not trusted.keywords
+        return any(self._varies(part, scope) for part in parts(call, fact) if not (asked and part is trusted))
 
     def _varies(self, expr: ast.expr, scope: Scope, hops: int = 0) -> bool:
         """Whether a value comes with the call: a parameter, a loop's turn, or something built from one of these."""
