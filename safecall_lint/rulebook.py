@@ -97,15 +97,15 @@ def nearest(text: str) -> str | None:
 
 
 def _read(path: Path) -> Rule:
-    import tomllib
+    import tomli
 
     text = path.read_text("utf-8")
     head = _HEADER.match(text)
     if not head or head["name"] != path.stem:
         raise RulebookError(f"{path.name}: the page opens with `# {path.stem}` and a toml block")
     try:
-        header = tomllib.loads(head["header"])
+        header = tomli.loads(head["header"])
         severity = Severity(header.pop("severity"))
         return Rule(name=path.stem, severity=severity, text=text, **header)
-    except (tomllib.TOMLDecodeError, KeyError, TypeError, ValueError) as error:
+    except (tomli.TOMLDecodeError, KeyError, TypeError, ValueError) as error:
         raise RulebookError(f"{path.name}: {error}") from None

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from safecall_lint.rulebook import pages_folder
 
-_LIBRARIES = re.compile(r"(?:libcst|pyyaml|pathspec)-[^-]*\.(?:dist|egg)-info", re.IGNORECASE)
+_LIBRARIES = re.compile(r"(?:libcst|pyyaml|pathspec|tomli)-[^-]*\.(?:dist|egg)-info", re.IGNORECASE)
 _PACKAGE = Path(__file__).parents[1]
 _ISLAND = "runtime"
 

@@ -8,13 +8,13 @@ library's tables under its own package name: that is how twins and forks stay in
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping
 from fnmatch import fnmatchcase
 from functools import cache
 from pathlib import Path
 from typing import Any
 
+import tomli
 from msgspec import Struct
 
 
@@ -242,4 +242,4 @@ def assemble(documents: Mapping[str, Mapping[str, Any]]) -> Knowledge:
 def knowledge() -> Knowledge:
     """The facts that ship with the linter."""
     folder = Path(__file__).parent
-    return assemble({path.stem: tomllib.loads(path.read_text("utf-8")) for path in sorted(folder.glob("*.toml"))})
+    return assemble({path.stem: tomli.loads(path.read_text("utf-8")) for path in sorted(folder.glob("*.toml"))})

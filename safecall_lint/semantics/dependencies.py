@@ -62,11 +62,11 @@ class Manifest(Struct, eq=False, dict=True):
     def _document(self) -> dict[str, Any]:
         if not self.path.endswith(".toml"):
             return {}
-        import tomllib
+        import tomli
 
         try:
-            return tomllib.loads(self.text)
-        except (tomllib.TOMLDecodeError, RecursionError):
+            return tomli.loads(self.text)
+        except (tomli.TOMLDecodeError, RecursionError):
             return {}
 
 

@@ -64,11 +64,11 @@ def _text(path: Path) -> str:
 
 
 def _parse(path: Path, text: str) -> dict[str, Any]:
-    import tomllib
+    import tomli
 
     try:
-        return tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+        return tomli.loads(text)
+    except tomli.TOMLDecodeError as error:
         line = _TOML_LINE.search(str(error))
         message = f"the file is not valid TOML: {_TOML_LINE.sub('', str(error))}"
         raise SettingsError(path, int(line[1]) if line else text.count("\n") + 1, message) from None
