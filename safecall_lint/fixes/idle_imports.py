@@ -5,9 +5,9 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import PurePath
 
+from msgspec import Struct
 from msgspec.structs import replace
 
 from safecall_lint.finding import Edit
@@ -19,8 +19,7 @@ _Import = ast.Import | ast.ImportFrom
 _Body = ast.Module | ast.FunctionDef | ast.AsyncFunctionDef
 
 
-@dataclass(frozen=True, slots=True)
-class _Bound:
+class _Bound(Struct, frozen=True):
     """A name that an import binds for a module or a function, and whether anything there names it."""
 
     node: _Import

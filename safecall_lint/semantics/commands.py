@@ -6,8 +6,10 @@ import ast
 import re
 from collections.abc import Iterator, Mapping
 from copy import deepcopy
-from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from safecall_lint.semantics.scan import CallSite, dotted
 from safecall_lint.semantics.values import Constant, FunctionValue, Instance, Member, Object, Value
@@ -30,8 +32,7 @@ _HOPS: Final = 3
 _DEPTH: Final = 2
 
 
-@dataclass(frozen=True, slots=True)
-class Batch:
+class Batch(Struct, frozen=True):
     """The commands that one `execute()` of a pipeline sends. `whole`: as a transaction, with nothing in between.
     `made` is the call that opens the pipeline, `sent` the one that sends, where it stands in the same function."""
 
@@ -41,8 +42,7 @@ class Batch:
     sent: CallSite | None
 
 
-@dataclass(frozen=True, slots=True)
-class Command:
+class Command(Struct, frozen=True):
     """A command: its `name`, the `store` and `key` that it is about as the asking function would write them, and the
     `batch` that it goes with. `site` is a call of the asking function: the command itself, or a call of the function
     `owner` that sends it as `node`."""
@@ -70,8 +70,7 @@ class Command:
         return self.batch is not None and self.batch == other.batch and (self.batch.whole or not whole)
 
 
-@dataclass
-class Commands:
+class Commands(Struct, eq=False):
     """Answers for functions."""
 
     evaluator: Evaluator

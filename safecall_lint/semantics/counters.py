@@ -5,8 +5,9 @@ from __future__ import annotations
 import ast
 import builtins
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
+
+from msgspec import Struct
 
 from safecall_lint.semantics.commands import (
     ADDS,
@@ -35,8 +36,7 @@ _SILENT: Final = COMMANDS | _TIMES | {"exists", "execute", "pipeline", "delete",
 _LOGS: Final = frozenset({"debug", "info", "warning", "error", "exception"})
 
 
-@dataclass(frozen=True, slots=True)
-class Apart:
+class Apart(Struct, frozen=True):
     """Two commands that belong together. `harm` is "stuck" where a counter may never end, "late" where only the next
     call ends it, "race" where two callers may read the same count. `limits`: the count is used, so that somebody can be
     shut out by it."""
@@ -47,8 +47,7 @@ class Apart:
     limits: bool = True
 
 
-@dataclass
-class Counters:
+class Counters(Struct, eq=False):
     """Answers for functions."""
 
     commands: Commands

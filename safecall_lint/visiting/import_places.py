@@ -5,9 +5,10 @@ from __future__ import annotations
 import ast
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING, Final, TypeAlias
+
+from msgspec import Struct
 
 if TYPE_CHECKING:
     from safecall_lint.source import Source
@@ -17,8 +18,7 @@ _FUTURE, _STDLIB, _OTHERS, _OURS, _RELATIVE = range(5)
 _WIDEST: Final = 120
 
 
-@dataclass(frozen=True, slots=True)
-class _New:
+class _New(Struct, frozen=True):
     """A statement to put in below `line` lines; `above` and `below` tell whether a blank line parts it from them."""
 
     line: int
@@ -34,8 +34,7 @@ class _New:
         return self.line, self.rank, not self.straight, self.name.lower()
 
 
-@dataclass(frozen=True, slots=True)
-class Head:
+class Head(Struct, frozen=True):
     """A file's first lines: comments, docstring and imports up to the first other code. `line` is their number; `ours`
     tells the project's own modules from others."""
 

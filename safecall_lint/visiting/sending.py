@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import libcst as cst
+from msgspec import Struct
 
 from safecall_lint.semantics.scan import dotted
 from safecall_lint.semantics.values import Instance, Member, Symbol
@@ -23,8 +23,7 @@ PROXY: Final = "a proxy in front of the store has to know `MULTI`, and a test's 
 _NEVER: Final = (ast.Await, ast.NamedExpr, ast.Yield, ast.YieldFrom, ast.Lambda)
 
 
-@dataclass(frozen=True)
-class Sent:
+class Sent(Struct, frozen=True):
     """A command in a line of its own: the `line`, where it stands in its `block`, the call in it, and that call with
     its `await`. `store` is the code of what it is sent to, whose keys live on several nodes where it is `sharded`."""
 
