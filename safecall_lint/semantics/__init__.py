@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from safecall_lint.semantics.responses import Responses
     from safecall_lint.semantics.retries import Retries
     from safecall_lint.semantics.roles import Roles
+    from safecall_lint.semantics.shares import Shares
     from safecall_lint.semantics.sharing import Sharing
     from safecall_lint.semantics.solitude import Solitude
     from safecall_lint.semantics.stalls import Stalls
@@ -230,6 +231,12 @@ class Semantics:
         from safecall_lint.semantics.timeouts import Uses
 
         return Uses(self.calls, self.deadlines, self.roles.everywhere)
+
+    @cached_property
+    def shares(self) -> Shares:
+        from safecall_lint.semantics.shares import Shares
+
+        return Shares(self.evaluator)
 
     @cached_property
     def sharing(self) -> Sharing:

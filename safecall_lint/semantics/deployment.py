@@ -10,12 +10,14 @@ import ast
 import os
 import re
 from collections.abc import Iterator
+from math import prod
 from typing import TYPE_CHECKING
 
 from msgspec import Struct, field
 
-from safecall_lint.semantics.manifests import JOBS, NAMES, reader_of
+from safecall_lint.semantics.manifests import NAMES, reader_of
 from safecall_lint.semantics.model import Module
+from safecall_lint.semantics.starts import JOBS, Row
 from safecall_lint.semantics.values import Site
 from safecall_lint.source import Source, SourceError
 from safecall_lint.trail import NUL, walk
@@ -27,34 +29,41 @@ _UNITS = ("pyproject.toml", "setup.py", "setup.cfg", "requirements.txt")
 _SKIPPED = "node_modules|site-packages|venv|__pycache__|tests|test|build|dist"
 _WALKED = rf"(?!\.|(?:{_SKIPPED})/)[^/]+/|{NAMES}"
 _MAX_FOLDERS = 1500
-_MAX_FILES = 300
+_MAX_FILES = 500
 _MAX_BYTES = 200_000
 _MAX_DEPTH = 8
-_HINT = re.compile(rb"replicas|Replicas|replicaCount|workers|WEB_CONCURRENCY|gunicorn|\s-w[ =\"',]|scale:")
+_HINT = re.compile(
+    rb"replicas|Replicas|replicaCount|workers|WEB_CONCURRENCY|gunicorn|uvicorn|\s-w[ =\"',]|scale:|ReplicaCount"
+)
 
 
 class Evidence(Struct, frozen=True):
-    """A line that says how many processes run. `count` is at least 2; `pods` tells replicas from workers in one."""
+    """A line that says how many processes run: at least 2."""
 
     file: str
-    line: int
     text: str
-    count: int
-    pods: bool
+    row: Row
     site: Site
 
     @property
     def says(self) -> str:
         if JOBS.search(self.text):
             return "a worker beside the web server"
-        return f"{self.count} pods" if self.pods else f"{self.count} workers each"
+        number = f"{self.row.bound} {self.row.number}".lstrip()
+        return f"{number} pods" if self.row.pods else f"{number} workers each"
 
 
 class Processes(Struct, frozen=True):
-    """How many processes run a file's code. `count` is None where the settings say "multi" and no file a number."""
+    """How many processes run a file's code. `count` is None where the settings say "multi" and no file a number;
+    `fixed` whether it is that many wherever the files are used."""
 
     count: int | None
     evidence: tuple[Evidence, ...]
+    fixed: bool = False
+
+
+def _size(found: Evidence) -> int:
+    return found.row.number
 
 
 class Deployment(Struct, eq=False):
@@ -72,15 +81,12 @@ class Deployment(Struct, eq=False):
         if root not in self._known:
             self._known[root] = list(self._search(root))
         rows = [row for row in self._known[root] if self._applies(row.file, file, root)]
-        pods = max((row for row in rows if row.pods), key=lambda row: row.count, default=None)
-        workers = max((row for row in rows if not row.pods), key=lambda row: row.count, default=None)
+        pods = max((row for row in rows if row.row.pods), key=_size, default=None)
+        workers = max((row for row in rows if not row.row.pods), key=_size, default=None)
         found = tuple(row for row in (pods, workers) if row)
         if not found:
             return Processes(None, ()) if self.project.deployment == "multi" else None
-        count = 1
-        for row in found:
-            count *= row.count
-        return Processes(count, found)
+        return Processes(prod(map(_size, found)), found, not any(row.row.bound for row in rows))
 
     def _search(self, root: str) -> Iterator[Evidence]:
         for file in self._files(root):
@@ -88,17 +94,17 @@ class Deployment(Struct, eq=False):
             self.project.trail.link(f"d{root}", f"c{file}")
             text = self._text(file)
             if text:
-                for line, count, pods in reader(text, self.project.shown(file)):
-                    if count > 1:
-                        yield self._evidence(file, text, line, count, pods)
+                for row in reader(text, self.project.shown(file)):
+                    if row.number > 1:
+                        yield self._evidence(file, text, row)
 
-    def _evidence(self, file: str, text: str, line: int, count: int, pods: bool) -> Evidence:
-        source = Source.from_bytes(self.project.shown(file), text.encode())
+    def _evidence(self, file: str, text: str, row: Row) -> Evidence:
+        source, line = Source.from_bytes(self.project.shown(file), text.encode()), row.line
         content = text.splitlines()[line - 1] if line <= len(text.splitlines()) else ""
         start = len(content) - len(content.lstrip())
         node = ast.Pass(lineno=line, col_offset=start, end_lineno=line, end_col_offset=len(content.rstrip().encode()))
         module = Module(source, ast.Module([], []), file)
-        return Evidence(file, line, content.strip(), count, pods, Site(module, node))
+        return Evidence(file, content.strip(), row, Site(module, node))
 
     # -- which files ---------------------------------------------------------------------------------------------
 

@@ -30,6 +30,16 @@ class Guarding(Struct, eq=False):
         """Whether vendor calls wait for a limiter that `module` makes and calls `name`, anywhere in its project."""
         return any(self._waits(limiter, user) for user in self._users(name, module))
 
+    def weighs(self, limiter: Instance | Object, name: str, module: Module) -> bool:
+        """Whether a wait for a limiter, anywhere in its project, says how much it takes."""
+        for user in self._users(name, module):
+            for function in user.all_functions:
+                for site in function.scan.calls:
+                    wait = self.calls.admission(site.node, function)
+                    if wait is not None and wait.of.call is limiter.call and (site.node.args or site.node.keywords):
+                        return True
+        return False
+
     def _users(self, name: str, module: Module) -> Iterator[Module]:
         """The module itself, and those that speak of the name and of the module."""
         yield module

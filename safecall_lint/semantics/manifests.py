@@ -1,68 +1,29 @@
-"""What a project's own files say about processes: Kubernetes manifests, Helm values, compose files, start commands and
-gunicorn settings, each read into rows of line, number of processes, and whether they are pods or workers in one."""
+"""What a project's own files say about processes: Kubernetes manifests, Helm values and compose files, each read into
+rows, and which of its files say anything at all."""
 
 from __future__ import annotations
 
-import ast
 import logging
 import re
 from collections.abc import Iterator
 from importlib import import_module
-from typing import Any
+from typing import Any, Final
+
+from safecall_lint.semantics.starts import JOBS, SERVERS, Row, command, commands, gunicorn, python
 
 _LOG = logging.getLogger("safecall_lint")
-_COMMAND = re.compile(r"(?:--workers[\s=\"',]+|(?<!\S)[\"']?-w[\s\"',]+)[\"']?(\$\{\w+:-)?(\d+)")
-_CONCURRENCY = re.compile(r"\bWEB_CONCURRENCY\b[\s=:\"']+(\d+)")
-_SERVERS = re.compile(r"\b(?:gunicorn|uvicorn|hypercorn|granian|fastapi)\b|--workers\b")
 _FOREIGN = re.compile(
     r"\b(?:redis|valkey|postgres\w*|pgvector|mysql|mariadb|mongo\w*|nginx|traefik|rabbitmq|kafka|milvus|qdrant|minio|"
     r"frontend|ui|web-ui|elasticsearch|opensearch|neo4j|prometheus|grafana|vllm|ollama)\b",
     re.IGNORECASE,
 )
-JOBS = re.compile(r"\b(?:rq worker|celery\b.*\bworker|dramatiq|taskiq worker|huey_consumer|arq)\b")
-
-Row = tuple[int, int, bool]
+_DEFAULT: Final = re.compile(r"\$\{\w+:?-(\d{1,4})\}")
+_DEPTH: Final = 3
 
 
 def reader_of(name: str) -> Any:
     """The function that reads files of this name."""
     return next((reader for pattern, reader in _READERS.items() if re.fullmatch(pattern, name)), None)
-
-
-def _commands(text: str, shown: str) -> Iterator[Row]:
-    """Start commands, line by line."""
-    numbered = enumerate(text.splitlines(), start=1)
-    code = [(number, line) for number, line in numbered if not line.lstrip().startswith("#")]
-    for number, line in code:
-        yield from _command(line, number)
-    jobs = next((number for number, line in code if _starts(line, JOBS)), 0)
-    if jobs and any(_starts(line, _SERVERS) for _, line in code):
-        yield jobs, 2, True
-
-
-def _starts(line: str, program: re.Pattern[str]) -> bool:
-    """Whether a line of a script runs a program, not only speaks of it."""
-    found = program.search(line)
-    return found is not None and not re.search(r"\b(?:echo|log|info_log|debug_log|printf|install)\b", line)
-
-
-def _command(line: str, number: int) -> Iterator[Row]:
-    if concurrency := _CONCURRENCY.search(line):
-        yield number, int(concurrency[1]), False
-    elif _SERVERS.search(line) and (workers := _COMMAND.search(line)):
-        yield number, int(workers[2]), False
-
-
-def _gunicorn(text: str, shown: str) -> Iterator[Row]:
-    try:
-        body = ast.parse(text).body
-    except (SyntaxError, ValueError, RecursionError):
-        return
-    for statement in body:
-        if isinstance(statement, ast.Assign) and ast.unparse(statement.targets[0]) == "workers":
-            value = statement.value.value if isinstance(statement.value, ast.Constant) else None
-            if isinstance(value, int):
-                yield statement.lineno, value, False
 
 
 def _yaml(text: str, shown: str) -> Iterator[Row]:
@@ -84,16 +45,28 @@ def _document(node: Any) -> Iterator[Row]:
     kind = _scalar(_at(node, "kind"))
     if kind in ("Deployment", "StatefulSet", "ReplicaSet", "Rollout"):
         yield from _workload(node)
-    elif kind == "HorizontalPodAutoscaler":
+    elif kind in ("HorizontalPodAutoscaler", "ScaledObject"):
         target = _scalar(_at(node, "spec", "scaleTargetRef", "name"))
         if not _FOREIGN.search(target):
             yield from _scaled(_at(node, "spec"))
     elif _at(node, "services") is not None:
         yield from _compose(_at(node, "services"))
-    elif not kind:
-        yield from _number(_at(node, "replicaCount"), True)
-        if _scalar(_at(node, "autoscaling", "enabled")) == "true":
-            yield from _scaled(_at(node, "autoscaling"))
+    elif kind in ("", "Kustomization"):
+        for item in _items(_at(node, "replicas")):
+            if not _FOREIGN.search(_scalar(_at(item, "name"))):
+                yield from _number(_at(item, "count"), True)
+        if not kind:
+            yield from _part(node, _DEPTH)
+
+
+def _part(node: Any, depth: int) -> Iterator[Row]:
+    """The values of a Helm chart: its own, and those of its parts."""
+    yield from _number(_at(node, "replicaCount"), True)
+    if _scalar(_at(node, "autoscaling", "enabled")) == "true":
+        yield from _scaled(_at(node, "autoscaling"))
+    for name, inner in _pairs(node) if depth else ():
+        if not _FOREIGN.search(name):
+            yield from _part(inner, depth - 1)
 
 
 def _workload(node: Any) -> Iterator[Row]:
@@ -110,31 +83,47 @@ def _workload(node: Any) -> Iterator[Row]:
 
 
 def _compose(services: Any) -> Iterator[Row]:
-    for name, service in _pairs(services):
-        if _FOREIGN.search(f"{name} {_scalar(_at(service, 'image'))}"):
-            continue
+    own = [
+        service for name, service in _pairs(services) if not _FOREIGN.search(f"{name} {_scalar(_at(service, 'image'))}")
+    ]
+    for service in own:
         yield from _number(_at(service, "deploy", "replicas"), True)
         yield from _number(_at(service, "scale"), True)
-        command = _at(service, "command")
-        yield from _words(list(_items(command)) or ([command] if command is not None else []))
+        yield from _words(_said(service))
         environment = _at(service, "environment")
         yield from _number(_at(environment, "WEB_CONCURRENCY"), False)
         for item in _items(environment):
-            yield from _command(_scalar(item), _line(item))
+            yield from command(_scalar(item), _line(item))
+    jobs = next((said for said in map(_said, own) if JOBS.search(_text(said))), [])
+    if jobs and any(SERVERS.search(_text(_said(service))) for service in own):
+        yield Row(_line(jobs[0]), 2, True, "at least")
+
+
+def _said(service: Any) -> list[Any]:
+    """The words of a service's command, or its one line."""
+    given = _at(service, "command")
+    return list(_items(given)) or ([given] if given is not None else [])
 
 
 def _scaled(node: Any) -> Iterator[Row]:
     """An autoscaler: its floor where that is several, else its ceiling."""
-    floor = list(_number(_at(node, "minReplicas"), True))
-    yield from floor if floor and floor[0][1] > 1 else _number(_at(node, "maxReplicas"), True)
+    floor = [row for name in ("minReplicas", "minReplicaCount") for row in _number(_at(node, name), True)]
+    if floor and floor[0].number > 1:
+        yield floor[0]._replace(bound="at least")
+        return
+    for row in (row for name in ("maxReplicas", "maxReplicaCount") for row in _number(_at(node, name), True)):
+        yield row._replace(bound="up to")
 
 
 def _words(nodes: list[Any]) -> Iterator[Row]:
     """A start command, given as words or as one line."""
-    line = " ".join(_scalar(node) for node in nodes)
     told = [node for node in nodes if "workers" in _scalar(node) or "WEB_CONCURRENCY" in _scalar(node)]
-    for _, count, pods in _command(line, 0):
-        yield _line((told or nodes)[0]), count, pods
+    for row in command(_text(nodes), 0):
+        yield row._replace(line=_line((told or nodes)[0]))
+
+
+def _text(nodes: list[Any]) -> str:
+    return " ".join(_scalar(node) for node in nodes)
 
 
 # -- YAML nodes ----------------------------------------------------------------------------------------------------
@@ -165,15 +154,18 @@ def _line(node: Any) -> int:
 
 def _number(node: Any, pods: bool) -> Iterator[Row]:
     text = _scalar(node)
-    if text.isdecimal() and len(text) < 5:
-        yield _line(node), int(text), pods
+    if default := _DEFAULT.fullmatch(text):
+        yield Row(_line(node), int(default[1]), pods, "by default")
+    elif text.isdecimal() and len(text) < 5:
+        yield Row(_line(node), int(text), pods)
 
 
 _READERS = {
     r".*\.ya?ml": _yaml,
-    r".*Dockerfile|.*\.sh|Dockerfile.*|Procfile.*": _commands,
-    r"(?:docker|entrypoint|init|start|run|serve|launch|boot)[\w-]*": _commands,
-    r"gunicorn(?:\.conf|_conf|_config)\.py": _gunicorn,
+    r".*Dockerfile|.*\.sh|Dockerfile.*|Procfile.*|.*\.service|supervisor[\w-]*\.(?:conf|ini)": commands,
+    r"(?:docker|entrypoint|init|start|run|serve|launch|boot)[\w-]*": commands,
+    r"gunicorn(?:\.conf|_conf|_config)\.py": gunicorn,
+    r"(?:__main__|main|run|serve|server|app|start)\.py": python,
 }
 NAMES = "|".join(_READERS)
 """The names of the files that have a reader, as a regular expression."""

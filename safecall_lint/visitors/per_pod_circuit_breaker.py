@@ -11,7 +11,8 @@ from safecall_lint.semantics.calls import argument
 from safecall_lint.semantics.model import Class, Function
 from safecall_lint.semantics.stores import in_memory, stored
 from safecall_lint.semantics.values import ClassValue
-from safecall_lint.visiting.visitor import Visitor
+from safecall_lint.visiting.shared_breaker import shared
+from safecall_lint.visiting.visitor import Rewrite, Visitor
 
 if TYPE_CHECKING:
     from safecall_lint.knowledge import Fact
@@ -26,11 +27,11 @@ class PerPodCircuitBreaker(Visitor):
         fact = self.semantics.calls.symbol(call, self.context.scope)
         if fact is not None and fact.kind == "breaker":
             if in_memory(call, self.context.scope, fact, self.semantics.evaluator):
-                self._in_memory(node, self._threshold(call, fact))
+                self._in_memory(node, self._threshold(call, fact), shared(node, fact, self.context))
         elif self._kept() and self._own(call):
-            self._in_memory(node, None)
+            self._in_memory(node, None, None)
 
-    def _in_memory(self, node: cst.Call, threshold: float | None) -> None:
+    def _in_memory(self, node: cst.Call, threshold: float | None, fix: Rewrite | None) -> None:
         processes = self.semantics.deployment.of(self.context.module.file)
         if processes is None:
             return
@@ -42,6 +43,7 @@ class PerPodCircuitBreaker(Visitor):
             labels=[(row.site, row.says) for row in processes.evidence],
             notes=_product(processes, threshold),
             help="keep the breaker's state in a store that all processes share, such as Redis",
+            fix=fix,
         )
 
     def _threshold(self, call: ast.Call, fact: Fact) -> float | None:
@@ -52,8 +54,8 @@ class PerPodCircuitBreaker(Visitor):
         """Whether the call makes a breaker of the project: a class of that name that counts failures, or holds such."""
         for value in self.semantics.evaluator.values(call.func, self.context.scope):
             if isinstance(value, ClassValue) and "breaker" in value.cls.name.lower():
-                shared = stored(value.cls, self.semantics.evaluator)
-                return not shared and (_counts(value.cls) or any(map(_counts, self._made_by(value.cls))))
+                seen = stored(value.cls, self.semantics.evaluator)
+                return not seen and (_counts(value.cls) or any(map(_counts, self._made_by(value.cls))))
         return False
 
     def _made_by(self, cls: Class) -> list[Class]:

@@ -7,14 +7,16 @@ from typing import TYPE_CHECKING
 
 import libcst as cst
 
-from safecall_lint.semantics.calls import argument
+from safecall_lint.finding import Safety
 from safecall_lint.semantics.model import Function
 from safecall_lint.semantics.stores import in_memory, stored
-from safecall_lint.semantics.values import Instance, Object
-from safecall_lint.visiting.visitor import Visitor
+from safecall_lint.semantics.values import Instance, Object, Site
+from safecall_lint.visiting.visitor import Rewrite, Visitor
 
 if TYPE_CHECKING:
+    from safecall_lint.knowledge import Fact
     from safecall_lint.semantics.deployment import Processes
+    from safecall_lint.semantics.shares import Share
 
 _OWN = "a limiter in memory knows only the calls of its own process"
 
@@ -35,33 +37,49 @@ class PerPodRateLimiter(Visitor):
     def _made(self, node: cst.Call, value: Instance | Object) -> None:
         module = self.context.module
         processes = self.semantics.deployment.of(module.file)
-        if processes and self.semantics.guarding.vendor(value, self._name(), module):
-            self._report(node, value, processes)
+        if not processes or not self.semantics.guarding.vendor(value, self._name(), module):
+            return
+        share = self.semantics.shares.of(value)
+        if share is None or not share.enough(processes.count):
+            self._report(node, value, processes, share)
 
-    def _report(self, node: cst.Call, value: Instance | Object, processes: Processes) -> None:
+    def _report(self, node: cst.Call, value: Instance | Object, processes: Processes, share: Share | None) -> None:
         self.report(
             node,
-            self._product(value, processes),
+            self._product(value, processes, share),
             label="one for each process",
             labels=[(row.site, row.says) for row in processes.evidence],
             notes=[_OWN],
-            help="count in a store that all processes share, such as Redis",
+            help="divide the limit by the number of processes, or count in a store that all of them share",
+            fix=self._divided(value, processes) if share is None else None,
         )
 
-    def _product(self, value: Instance | Object, processes: Processes) -> str:
+    def _product(self, value: Instance | Object, processes: Processes, share: Share | None) -> str:
         if processes.count is None:
             return "each process has this limiter: the vendor sees them all together"
-        limit, count = self._limit(value), processes.count
-        seen = f"up to {limit * count:g} calls, not {limit:g}" if limit else "all of them"
+        limit, count = self.semantics.shares.limit(value), processes.count
+        meant = share.whole if share else limit
+        seen = f"up to {limit * count:g} calls, not {meant:g}" if limit and meant else "all of them"
         return f"{count} processes limit apart: the vendor sees {seen}"
 
-    def _limit(self, value: Instance | Object) -> float | None:
-        fact = self.semantics.evaluator.fact(value)
-        if fact is None or value.call is None or value.scope is None:
+    def _divided(self, value: Instance | Object, processes: Processes) -> Rewrite | None:
+        """The limit divided by the number of processes, where that is known and leaves enough for a call."""
+        fact, limit = self.semantics.evaluator.fact(value), self.semantics.shares.limit(value)
+        stated = self.semantics.shares.stated(value)
+        if not (processes.fixed and processes.count and fact and limit and stated) or fact.value_least is None:
             return None
-        first = value.call.args[0] if value.call.args else None
-        stated = argument(value.call, fact) if fact.value_keyword else first
-        return self.semantics.evaluator.number(stated, value.scope)
+        if limit / processes.count < fact.value_least or self._is_weighed(value, fact):
+            return None
+        text = ast.unparse(stated)
+        whole = text if isinstance(stated, ast.Constant | ast.Name | ast.Attribute | ast.Call) else f"({text})"
+        site = Site(self.context.module, stated)
+        risk = f"a process keeps to its share while others need none, and {processes.count} is what the files say today"
+        title = f"give each of {processes.count} processes its share"
+        return Rewrite(title, Safety.UNSAFE, sites=[(site, f"{whole} / {processes.count}")], risk=risk)
+
+    def _is_weighed(self, value: Instance | Object, fact: Fact) -> bool:
+        """Whether one call may take more of the limit than a share of it has."""
+        return bool(fact.value_least) and self.semantics.guarding.weighs(value, self._name(), self.context.module)
 
     def _kept(self) -> bool:
         """Whether what is made here lives as long as the process: on module or class level, or on an object."""

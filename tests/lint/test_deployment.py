@@ -130,6 +130,62 @@ SEVERAL = {
         5,
     ),
     "gunicorn settings": ("gunicorn.conf.py", "bind = ':80'\nworkers = 4\n", 4),
+    "gunicorn settings by cores": (
+        "gunicorn.conf.py",
+        "import multiprocessing\nworkers = multiprocessing.cpu_count() * 2 + 1  # here\n",
+        3,
+    ),
+    "gunicorn settings with a default": (
+        "gunicorn_conf.py",
+        "import os\nworkers = int(os.getenv('WORKERS', '4'))  # here\n",
+        4,
+    ),
+    "Python that runs the server": (
+        "main.py",
+        "import uvicorn\n\nuvicorn.run(\n    'app:app',\n    workers=4,  # here\n)\n",
+        4,
+    ),
+    "a command over several lines": ("start.sh", "gunicorn app:app \\\n  --bind :80 \\\n  -w 4  # here\n", 4),
+    "a shell's form in a Dockerfile": ("Dockerfile", "CMD gunicorn -w ${WORKERS:-3} app:app\n", 3),
+    "an environment in a Dockerfile": ("api.Dockerfile", "ENV WEB_CONCURRENCY=4\nCMD gunicorn app:app\n", 4),
+    "a unit of systemd": ("deploy/app.service", "[Service]\nExecStart=/venv/bin/gunicorn -w 3 app:app\n", 3),
+    "a program of supervisor": ("supervisord.conf", "[program:app]\ncommand=gunicorn app:app --workers 2\n", 2),
+    "a list of environment variables in compose": (
+        "compose.yml",
+        "services:\n  api:\n    image: app\n    environment:\n      - WEB_CONCURRENCY=3\n",
+        3,
+    ),
+    "a default in compose": ("compose.yml", "services:\n  api:\n    deploy:\n      replicas: ${PODS:-3}  # here\n", 3),
+    "a worker's service beside the server's": (
+        "compose.yml",
+        """
+        services:
+          web:
+            build: .
+            command: uvicorn app:app
+          jobs:
+            build: .
+            command: ["celery", "-A", "app", "worker"]  # here
+        """,
+        2,
+    ),
+    "parts of a chart": (
+        "chart/values.yaml",
+        """
+        redis:
+          replicaCount: 3
+        api:
+          replicaCount: 1
+          autoscaling: {enabled: true, minReplicas: 2, maxReplicas: 5}  # here
+        """,
+        2,
+    ),
+    "an overlay": ("k8s/prod/kustomization.yaml", "replicas:\n  - name: app\n    count: 3  # here\n", 3),
+    "another autoscaler": (
+        "k8s/scaler.yaml",
+        "kind: ScaledObject\nspec:\n  scaleTargetRef: {name: app}\n  minReplicaCount: 2  # here\n",
+        2,
+    ),
 }
 ONE = {
     "one pod": ("app.yaml", "kind: Deployment\nmetadata: {name: app}\nspec: {replicas: 1}\n"),
@@ -141,7 +197,11 @@ ONE = {
     "an autoscaler that is off": ("values.yaml", "autoscaling: {enabled: false, minReplicas: 2, maxReplicas: 9}\n"),
     "workers in a comment": ("start.sh", "# uvicorn app:app --workers 4\nuvicorn app:app\n"),
     "a program that only is installed": ("Dockerfile", "RUN pip install gunicorn\nCMD python app.py\n"),
-    "workers that are computed": ("gunicorn.conf.py", "import os\nworkers = os.cpu_count()\n"),
+    "a worker for each core": ("gunicorn.conf.py", "import os\nworkers = os.cpu_count()\n"),
+    "a workflow": (".github/workflows/deploy.yml", "jobs:\n  up:\n    run: gunicorn app:app --workers 4\n"),
+    "somebody else's part of a chart": ("values.yaml", "postgresql:\n  replicaCount: 2\n"),
+    "a worker alone": ("compose.yml", "services:\n  jobs:\n    command: celery -A app worker\n"),
+    "one worker": ("main.py", "import uvicorn\nuvicorn.run('app:app', workers=1)\n"),
 }
 
 
@@ -163,6 +223,39 @@ def test_several_processes_are_multiplied_and_shown(
     marked = [number for number, line in enumerate(lines, start=1) if line.endswith("# here")]
     assert {label.path for label in finding.labels} == {name}
     assert not marked or sorted(label.span.line for label in finding.labels) == marked
+
+
+MOVING = {name for name in SEVERAL if "autoscaler" in name or "default" in name or "cores" in name} | {
+    "a shell's form in a Dockerfile",
+    "a worker's service beside the server's",
+    "parts of a chart",
+}
+
+
+@pytest.mark.parametrize("case", SEVERAL)
+def test_a_limit_is_divided_where_the_number_of_processes_is_fixed(
+    case: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    name, text, count = SEVERAL[case]
+    (finding,) = found(tmp_path, name, text)
+    if case in MOVING:
+        assert finding.fix is None
+    else:
+        assert finding.fix is not None
+        assert [edit.text for edit in finding.fix.edits] == [f"10 / {count}"]
+
+
+def test_a_limit_whose_share_would_refuse_a_call_is_not_divided(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    heavy = APP["app.py"].replace("    async with pace:\n        return", "    await pace.acquire(2)\n    return")
+    small = APP["app.py"].replace("AsyncLimiter(10, 1)", "AsyncLimiter(2, 1)")
+    for text in (heavy, small):
+        write(tmp_path, APP | {"app.py": text, "Procfile": "web: gunicorn app:app -w 3\n"})
+        (finding,) = reported(RULE)
+        assert finding.fix is None
 
 
 @pytest.mark.parametrize(("name", "text"), ONE.values(), ids=ONE)

