@@ -131,3 +131,15 @@ def _enters(statement: ast.For | ast.AsyncFor | ast.While) -> bool:
 def _exits(func: ast.expr) -> bool:
     name = func.attr if isinstance(func, ast.Attribute) else getattr(func, "id", "")
     return name in ("exit", "_exit", "fail", "skip", "abort")
+
+
+def following(block: ast.stmt, body: list[ast.stmt]) -> list[ast.stmt] | None:
+    """The statements that follow `block` in `body`, or in the block inside it that holds it and all blocks around."""
+    for index, statement in enumerate(body):
+        if statement is block:
+            return body[index + 1 :]
+        for inner in (getattr(statement, name, None) for name in ("body", "orelse", "finalbody")):
+            found = following(block, inner) if isinstance(inner, list) else None
+            if found is not None:
+                return [*found, *body[index + 1 :]]
+    return None

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import ast
+import re
 from typing import TYPE_CHECKING
 
 import libcst as cst
 
 from safecall_lint.finding import Safety
-from safecall_lint.semantics.flow import own_nodes, ways_out
+from safecall_lint.semantics.flags import ended_by_flag
+from safecall_lint.semantics.flow import following, own_nodes, ways_out
 from safecall_lint.semantics.model import Function
 from safecall_lint.semantics.raising import within
 from safecall_lint.semantics.values import Symbol, Value
@@ -25,6 +27,8 @@ _TELLS = frozenset(
     | {"sleep", "str", "repr", "type", "format"}
 )
 _WAITS = frozenset({"gather", "wait", "wait_for", "shield", "wrap_future", "all", "race"})
+_GOES_ON = {"loop": "the loop goes on", "value": "the caller gets an answer", "work": "the next work begins"}
+_CLEANS = re.compile(r"close|stop|shut|clean|disconnect|release|cancel|remove|terminate|kill|exit|wait")
 _KEEPS = frozenset({"set_exception", "append", "put", "put_nowait", "set_result", "throw", "__aexit__", "aclose"})
 
 
@@ -123,20 +127,35 @@ class SwallowedCancellation(Visitor):
     # -- does the code go on -------------------------------------------------------------------------------------
 
     def _goes_on(self, block: ast.Try, handler: ast.ExceptHandler, function: Function) -> str:
-        """What happens after the handler instead of the end: "loop", "value" or "" where nothing does."""
+        """What happens after the handler instead of the end: "loop", "value", "work" or "" where nothing does."""
         ways = ways_out(self._left_of(handler, function))
         if not ways - {"raise"} or ("raise" in ways and self._named(handler, function)):
             return ""
         frame = next((item.frame for item in function.scan.tries if item.node is block), None)
         loop = _loop(frame)
-        if loop is not None and _is_stopped(loop, function):
+        if loop is not None and ended_by_flag(loop, function):
             return ""
         if loop is not None and ("continue" in ways or ("end" in ways and self._turns(block, loop))):
             return "loop"
         if "value" in ways:
             return "value"
         values = any(not _none(item.value) for item in function.scan.returns)
-        return "value" if values and not self._ends(block, handler, function) else ""
+        if values and not self._ends(block, handler, function):
+            return "value"
+        return "work" if "end" in ways and self._works_on(block, handler, function) else ""
+
+    def _works_on(self, block: ast.Try, handler: ast.ExceptHandler, function: Function) -> bool:
+        """Whether a handler takes everything, and what follows waits for more work than clean-up."""
+        if self._named(handler, function) or self.semantics.roles.once(function):
+            return False
+        for node in own_nodes(following(block, function.node.body) or []):
+            if isinstance(node, ast.AsyncFor | ast.AsyncWith):
+                return True
+            if isinstance(node, ast.Await) and isinstance(node.value, ast.Call):
+                func = node.value.func
+                if not _CLEANS.search(func.attr if isinstance(func, ast.Attribute) else getattr(func, "id", "")):
+                    return True
+        return False
 
     def _left_of(self, handler: ast.ExceptHandler, function: Function) -> list[ast.stmt]:
         """A handler's body without what it does for other exceptions than a cancellation, which it tells by their
@@ -171,7 +190,7 @@ class SwallowedCancellation(Visitor):
 
     def _ends(self, block: ast.Try, handler: ast.ExceptHandler, function: Function) -> bool:
         """Whether the function was at its end anyway: it raises next, or the body was its loop and nothing is left."""
-        rest = _after(block, function.node.body) or []
+        rest = following(block, function.node.body) or []
         if rest and not ways_out(rest) - {"raise"}:
             return True
         looped = any(within(item.frame, block) for item in function.scan.loops)
@@ -202,7 +221,7 @@ class SwallowedCancellation(Visitor):
     # -- report --------------------------------------------------------------------------------------------------
 
     def _tell(self, node: cst.Try, handler: cst.ExceptHandler, twin: ast.ExceptHandler, goes_on: str) -> None:
-        what = "the loop goes on" if goes_on == "loop" else "the caller gets an answer"
+        what = _GOES_ON[goes_on]
         kind = "also takes `CancelledError`" if self._more(twin) else "takes the cancellation"
         self.report(
             handler.type or handler,
@@ -266,35 +285,5 @@ def _loop(frame: Frame | None) -> ast.stmt | None:
     return None
 
 
-def _is_stopped(loop: ast.stmt, function: Function) -> bool:
-    """Whether a loop asks for a flag that another function sets where it cancels somebody: it ends by the flag."""
-    if not isinstance(loop, ast.While):
-        return False
-    flags = {node.attr for node in ast.walk(loop.test) if isinstance(node, ast.Attribute)}
-    others = function.cls.methods.values() if function.cls is not None and flags else ()
-    return any(
-        flags & {row.attr for row in ast.walk(other.node) if isinstance(row, ast.Attribute) and _is_stored(row)}
-        and any(_called(site) == "cancel" for site in other.scan.calls)
-        for other in others
-        if other is not function
-    )
-
-
-def _is_stored(node: ast.Attribute) -> bool:
-    return isinstance(node.ctx, ast.Store)
-
-
 def _none(value: ast.expr | None) -> bool:
     return value is None or (isinstance(value, ast.Constant) and value.value is None)
-
-
-def _after(block: ast.stmt, body: list[ast.stmt]) -> list[ast.stmt] | None:
-    """The statements that follow `block` in `body`, or in the block inside it that holds it and all blocks around."""
-    for index, statement in enumerate(body):
-        if statement is block:
-            return body[index + 1 :]
-        for inner in (getattr(statement, name, None) for name in ("body", "orelse", "finalbody")):
-            found = _after(block, inner) if isinstance(inner, list) else None
-            if found is not None:
-                return [*found, *body[index + 1 :]]
-    return None
