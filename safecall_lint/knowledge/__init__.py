@@ -89,6 +89,7 @@ class Fact(Struct, frozen=True):
     on_keyword: str = ""
     on_position: int = -1
     on_default: tuple[str, ...] = ()
+    but_keyword: str = ""
     form: tuple[str, ...] = ()
     callable_position: int = -1
     returns: str = ""

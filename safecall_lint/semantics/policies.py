@@ -65,7 +65,8 @@ class Policies(Struct, eq=False):
             endless = isinstance(limit, ast.Constant) and limit.value is None
         waiting = keyword_or_position(value.call, fact.wait_keyword)
         wait = self._wait_of(waiting, value.scope) if waiting is not None else wait
-        on = self._on(value, keyword_or_position(value.call, fact.on_keyword, fact.on_position))
+        sorts = keyword_or_position(value.call, fact.but_keyword) is not None
+        on = None if sorts else self._on(value, keyword_or_position(value.call, fact.on_keyword, fact.on_position))
         return RetryPolicy(value, None, attempts, endless, wait, on, site)
 
     def _stop(self, expr: ast.expr, scope: Scope) -> tuple[float | None, bool]:

@@ -121,7 +121,7 @@ class RetryOnEverything(RetryVisitor):
         self.report(
             node,
             f"every failure is tried again, {what} as well",
-            label="takes all exceptions" if broad else f"`{name}` is a base of 400, 401 and 404 too",
+            label="takes all exceptions" if broad else f"`{name}` takes 400, 401 and 404 too",
             labels=labels,
             help=_HELP,
             confidence=Confidence.MEDIUM if doubtful else Confidence.HIGH,
@@ -177,10 +177,25 @@ class RetryOnEverything(RetryVisitor):
     # -- decorators and iterators --------------------------------------------------------------------------------
 
     def on_decorator(self, place: cst.BaseExpression, policy: RetryPolicy, function: Function) -> None:
-        sorts = self.semantics.attempts.lets_go(function)
-        if policy.function is None and not sorts and self._wide(policy) and self.talks(function):
+        if policy.function is not None or self.semantics.attempts.lets_go(function) or not self.talks(function):
+            return
+        if not self._wide(policy):
+            self._of_statuses(place, policy, function)
+        else:
             own = any(self.semantics.calls.vendor(site.node, function) for site in function.scan.calls)
             self._tell(place, Symbol("builtins.Exception"), [], None, picks(function) and not own)
+
+    def _of_statuses(self, place: cst.BaseExpression, policy: RetryPolicy, function: Function) -> None:
+        """A policy on the class of all bad statuses, around a call that raises it."""
+        vendor = self.semantics.attempts.below(function) if policy.on else None
+        if vendor is None or policy.on is None:
+            return
+        bodies = [function.node, *([vendor.scope.node] if isinstance(vendor.scope, Function) else [])]
+        made = vendor.client.call if isinstance(vendor.client, Instance) else None
+        raises = not vendor.fact.parses or any(map(_raised, [*bodies, *([made] if made else [])]))
+        wide = self.semantics.attempts.permanent(policy.on, vendor.fact, raises)
+        if wide is not None:
+            self._tell(place, wide, [], None, doubtful=vendor.fact.parses != () and any(map(_tests_status, bodies)))
 
     def on_iterator(self, place: cst.BaseExpression, policy: RetryPolicy) -> None:
         if self._wide(policy):
@@ -214,6 +229,17 @@ class RetryOnEverything(RetryVisitor):
         given = next((item.value for item in maker.call.keywords if item.arg == "retry"), None)
         kinds = [self.semantics.evaluator.fact(value) for value in self.semantics.evaluator.values(given, maker.scope)]
         return any(fact and fact.kind == "retry-on-result" for fact in kinds)
+
+
+def _raised(code: ast.AST) -> bool:
+    """Whether bad statuses become exceptions somewhere in a piece of code."""
+    return any(_asks_for_raise(node) for node in ast.walk(code))
+
+
+def _tests_status(code: ast.AST) -> bool:
+    """Whether a piece of code looks at a status, and so may raise for some only."""
+    tests = (node.test for node in ast.walk(code) if isinstance(node, ast.If))
+    return any(getattr(part, "attr", "") in ("status_code", "status") for test in tests for part in ast.walk(test))
 
 
 def _raises_for_status(block: ast.Try) -> bool:
