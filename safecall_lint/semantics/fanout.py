@@ -177,7 +177,8 @@ class FanOuts(Struct, eq=False):
 
         def probe(site: CallSite, at: Function) -> VendorCall | None:
             vendor = self.calls.vendor(site.node, at)
-            return vendor if vendor is not None and not self._limited(vendor) and passes(site, at) else None
+            limited = vendor is not None and self._limited(vendor) and not _own(vendor, at)
+            return vendor if vendor is not None and not limited and passes(site, at) else None
 
         for callee in started.callees:
             if callee.is_async and not self._bounds(callee, doubt):
@@ -241,6 +242,11 @@ class FanOuts(Struct, eq=False):
         given = {keyword.arg for keyword in client.call.keywords}
         chosen = {vendor.fact.limits_keyword, *vendor.fact.transport_keywords} - {""}
         return bool(given & chosen) or has_unpacking(client.call)
+
+
+def _own(vendor: VendorCall, function: Function) -> bool:
+    """Whether a function makes the client of a call anew for itself, so that its limits bound no other call."""
+    return isinstance(vendor.client, Instance) and vendor.client.scope is function
 
 
 def _is_gather(call: ast.Call) -> bool:
