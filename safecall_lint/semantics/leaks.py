@@ -50,11 +50,25 @@ class Leaks(Struct, eq=False):
                 or not isinstance(site.node.func, ast.Attribute)
             ):
                 continue
-            if self.holding.permits(admission.of) == 0:
+            if self.holding.permits(admission.of) == 0 or self.calls.spawned(site):
+                continue
+            if self._ends_with(site, site.node.func.value, function):
                 continue
             found = self._judge(site, site.node.func.value, function)
             if found:
                 yield Leak(site, admission.of, admission.kind, *found)
+
+    def _ends_with(self, site: CallSite, target: ast.expr, function: Function) -> bool:
+        """Whether the gate is made by the function's own call, so that a permit which is lost by a failure is gone
+        together with the gate; a loop that goes on after failures would miss it."""
+        while isinstance(target, ast.Attribute):
+            target = target.value
+        if not isinstance(target, ast.Name) or target.id not in function.scan.bindings:
+            return False
+        values = self.calls.evaluator.values(target, function)
+        own = bool(values) and all(isinstance(one, Instance | Object) and one.scope is function for one in values)
+        loops = (frame.node for frame in (site.frame.chain() if site.frame else ()))
+        return own and not any(_goes_on(node) for node in loops if isinstance(node, ast.For | ast.AsyncFor | ast.While))
 
     def _judge(self, site: CallSite, target: ast.expr, function: Function) -> tuple[Site, Site] | None:
         releases = [node for node in self._releases(ast.dump(target), function) if node.lineno > site.node.lineno]
@@ -114,6 +128,11 @@ class Leaks(Struct, eq=False):
             return False
         values = self.calls.evaluator.values(node, function)
         return any(_gives_back(value.function, target) for value in values if isinstance(value, FunctionValue))
+
+
+def _goes_on(loop: ast.stmt) -> bool:
+    """Whether a failure inside a loop may be followed by another turn."""
+    return any(isinstance(node, ast.Try) and node.handlers for node in ast.walk(loop))
 
 
 def _gives_back(function: Function, target: str) -> bool:

@@ -31,30 +31,76 @@ def with_keyword(call: cst.Call, name: str, value: str | cst.BaseExpression) -> 
         equal=cst.AssignEqual(cst.SimpleWhitespace(""), cst.SimpleWhitespace("")),
     )
     at = next((index for index, arg in enumerate(call.args) if arg.star == "**"), len(call.args))
-    return call.with_changes(args=_inserted(list(call.args), at, new))
+    if not call.args:
+        return _only(call, new)
+    if at < len(call.args):
+        before = call.args[at - 1].comma if at else _gap(call)
+        gap = _bare(before) if isinstance(before, cst.Comma) else _gap(call)
+        return call.with_changes(args=[*call.args[:at], new.with_changes(comma=gap), *call.args[at:]])
+    return call.with_changes(args=_appended(call, new))
 
 
-def _inserted(args: list[cst.Arg], at: int, new: cst.Arg) -> list[cst.Arg]:
-    """Insert an argument so that a call written over several lines stays so."""
-    comma = cst.Comma(whitespace_after=cst.SimpleWhitespace(" "))
-    if at < len(args):
-        before = args[at - 1].comma if at else comma
-        gap = _bare(before) if isinstance(before, cst.Comma) else comma
-        return [*args[:at], new.with_changes(comma=gap), *args[at:]]
-    if not args:
-        return [new]
-    last = args[-1]
-    separators = [arg.comma for arg in args[:-1] if isinstance(arg.comma, cst.Comma)]
-    between = _bare(separators[-1]) if separators else comma
+def with_first(call: cst.Call, value: cst.BaseExpression) -> cst.Call:
+    """The call with a positional argument in front of the others, in the call's layout."""
+    if not call.args:
+        return _only(call, cst.Arg(value))
+    opening, gap = call.whitespace_before_args, _gap(call)
+    if isinstance(opening, cst.ParenthesizedWhitespace):
+        if isinstance(gap.whitespace_after, cst.ParenthesizedWhitespace):
+            gap = cst.Comma(whitespace_after=opening)
+            opening = _bare(gap).whitespace_after
+    else:
+        gap = cst.Comma(whitespace_after=cst.SimpleWhitespace(" "))
+    return call.with_changes(args=[cst.Arg(value, comma=gap), *call.args], whitespace_before_args=opening)
+
+
+def _only(call: cst.Call, new: cst.Arg) -> cst.Call:
+    """A call without arguments with one: the line break between its parentheses goes, unless a comment stands there."""
+    space = call.whitespace_before_args
+    if not isinstance(space, cst.ParenthesizedWhitespace) or not _notes(space):
+        return call.with_changes(args=[new], whitespace_before_args=cst.SimpleWhitespace(""))
+    deeper = space.with_changes(last_line=cst.SimpleWhitespace(space.last_line.value + "    "))
+    new = new.with_changes(whitespace_after_arg=_bare(cst.Comma(whitespace_after=space)).whitespace_after)
+    return call.with_changes(args=[new], whitespace_before_args=deeper)
+
+
+def _gap(call: cst.Call) -> cst.Comma:
+    """The comma between two arguments as a call has it: with a line break where they stand on lines of their own."""
+    breaks = [
+        arg.comma
+        for arg in call.args[:-1]
+        if isinstance(arg.comma, cst.Comma) and isinstance(arg.comma.whitespace_after, cst.ParenthesizedWhitespace)
+    ]
+    if breaks:
+        return _bare(breaks[-1])
+    opening = call.whitespace_before_args
+    if len(call.args) == 1 and isinstance(opening, cst.ParenthesizedWhitespace):
+        return _bare(cst.Comma(whitespace_after=opening))
+    return next(
+        (arg.comma for arg in call.args[:-1] if isinstance(arg.comma, cst.Comma)),
+        cst.Comma(whitespace_after=cst.SimpleWhitespace(" ")),
+    )
+
+
+def _appended(call: cst.Call, new: cst.Arg) -> list[cst.Arg]:
+    """A call's arguments with another one behind; a comment stays with the argument that it stands at."""
+    *before, last = call.args
+    gap = _gap(call)
+    end = last.comma if isinstance(last.comma, cst.Comma) else cst.Comma(whitespace_after=last.whitespace_after_arg)
+    closing = end
+    if isinstance(gap.whitespace_after, cst.ParenthesizedWhitespace):
+        gap, closing = _commented(gap, end), _bare(end)
     if isinstance(last.comma, cst.Comma):
-        if not separators and isinstance(last.comma.whitespace_after, cst.ParenthesizedWhitespace):
-            between = _indented(last.comma)
-        between = _commented(between, last.comma)
-    tail = cst.Comma(whitespace_after=last.whitespace_after_arg)
-    between = _commented(between, tail)
-    closing = _bare(last.comma) if isinstance(last.comma, cst.Comma) else cst.MaybeSentinel.DEFAULT
-    new = new.with_changes(comma=closing, whitespace_after_arg=_bare(tail).whitespace_after)
-    return [*args[:-1], last.with_changes(comma=between, whitespace_after_arg=cst.SimpleWhitespace("")), new]
+        new = new.with_changes(comma=closing)
+    else:
+        new = new.with_changes(whitespace_after_arg=closing.whitespace_after)
+        last = last.with_changes(whitespace_after_arg=cst.SimpleWhitespace(""))
+    return [*before, last.with_changes(comma=gap), new]
+
+
+def _notes(space: cst.ParenthesizedWhitespace) -> bool:
+    """Whether comments stand in the white space."""
+    return space.first_line.comment is not None or any(line.comment for line in space.empty_lines)
 
 
 def _bare(comma: cst.Comma) -> cst.Comma:
@@ -72,14 +118,6 @@ def _commented(comma: cst.Comma, old: cst.Comma) -> cst.Comma:
     if isinstance(space, cst.ParenthesizedWhitespace) and isinstance(other, cst.ParenthesizedWhitespace):
         space = space.with_changes(first_line=other.first_line, empty_lines=other.empty_lines)
     return comma.with_changes(whitespace_after=space)
-
-
-def _indented(comma: cst.Comma) -> cst.Comma:
-    """The comma after an only argument on a line of its own, as it stands between two of them."""
-    space = comma.whitespace_after
-    assert isinstance(space, cst.ParenthesizedWhitespace)
-    deeper = cst.SimpleWhitespace(space.last_line.value + "    ")
-    return _bare(comma.with_changes(whitespace_after=space.with_changes(last_line=deeper)))
 
 
 def without_argument(call: cst.Call, arg: cst.Arg) -> cst.Call:

@@ -11,7 +11,7 @@ import libcst as cst
 from safecall_lint.finding import Safety
 from safecall_lint.semantics.calls import keyword_or_position
 from safecall_lint.semantics.values import Constant, Instance
-from safecall_lint.visiting.rewriting import expression, fresh_name
+from safecall_lint.visiting.rewriting import expression, fresh_name, with_first
 from safecall_lint.visiting.toward_runtime import from_runtime, price
 from safecall_lint.visiting.visitor import Rewrite
 
@@ -48,11 +48,7 @@ def through_policy(found: FanOut, node: cst.FunctionDef, function: Function, con
         return None
     name, imports, head = made
     name = known or name
-    space = call.whitespace_before_args
-    broken = isinstance(space, cst.ParenthesizedWhitespace)
-    comma = cst.Comma(whitespace_after=space if broken else cst.SimpleWhitespace(" "))
-    first = cst.Arg(call.func, comma=comma if call.args else cst.MaybeSentinel.DEFAULT)
-    changed = call.with_changes(func=expression(f"{name}.call"), args=[first, *call.args])
+    changed = with_first(call, call.func).with_changes(func=expression(f"{name}.call"))
     risk = f"{_SLOTS} calls run at once, the others wait, and one that waits or runs for {_PATIENCE} s is given up"
     if known:
         risk = f"the calls wait for the slots of `{name}` and are held to its limits"

@@ -1,9 +1,9 @@
-"""The fix of streams that may fall silent: a limit on the gap between two pieces, on the call that opens the stream."""
+"""Fixes of waits that have no end: a limit on the whole, or on the gap between two pieces of a stream."""
 
 from __future__ import annotations
 
 import ast
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 import libcst as cst
 
@@ -17,8 +17,23 @@ if TYPE_CHECKING:
     from safecall_lint.knowledge import Fact
     from safecall_lint.visiting.context import Context
 
-_GAP: Final = 30
-_READ: Final = ("read", "sock_read")
+GAP: Final = 30
+READ: Final = ("read", "sock_read")
+_SANE: Final = "30.0"
+Bound: TypeAlias = tuple[str, str]
+
+
+def bound_of(config: Fact, call: ast.Call, streamed: bool) -> Bound:
+    """The phase and the value that a timeout object which bounds nothing is to state: the gap between two pieces, of a
+    stream or where the whole was left open on purpose; else the whole."""
+    if config.complete and keyword_or_position(call, "read") is None:
+        return "read", _SANE
+    whole, *gaps = config.bounds
+    remedy = config.timeout_remedy or _SANE
+    if gaps and streamed:
+        return gaps[0], f"{GAP}"
+    opened = keyword_or_position(call, whole, config.phases.index(whole)) is not None
+    return (gaps[0] if gaps and opened else whole), remedy
 
 
 def bounded_gap(vendor: VendorCall, call: cst.Call, total: bool, context: Context) -> Rewrite | None:
@@ -27,16 +42,16 @@ def bounded_gap(vendor: VendorCall, call: cst.Call, total: bool, context: Contex
     way = spelled(config.name, vendor.scope) if config else None
     if config is None or way is None:
         return None
-    gap = next((phase for phase in config.phases if phase in _READ), "")
+    gap = next((phase for phase in config.phases if phase in READ), "")
     kept = _kept(vendor, {gap, "total"}, context)
     if kept is None or not gap:
         return None
     whole = ["total=None"] if "total" in config.phases else []
-    value = f"{way[0]}({', '.join([*whole, *kept, f'{gap}={_GAP}'])})"
-    risk = f"a vendor that is silent for {_GAP} s is given up"
+    value = f"{way[0]}({', '.join([*whole, *kept, f'{gap}={GAP}'])})"
+    risk = f"a vendor that is silent for {GAP} s is given up"
     risk += ", and nothing bounds the stream as a whole" if total else ""
     nodes: dict[cst.CSTNode, cst.CSTNode] = {call: with_keyword(call, vendor.fact.call_timeout, value)}
-    return Rewrite(f"end the stream after {_GAP} s of silence", Safety.UNSAFE, nodes, imports=way[1], risk=risk)
+    return Rewrite(f"end the stream after {GAP} s of silence", Safety.UNSAFE, nodes, imports=way[1], risk=risk)
 
 
 def _config(vendor: VendorCall, context: Context) -> Fact | None:

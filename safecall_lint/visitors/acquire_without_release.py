@@ -65,8 +65,7 @@ class AcquireWithoutRelease(Visitor):
         inner = [
             line for line in lines[first + 1 : ends[0] if ends else first + 1] if isinstance(line, cst.BaseStatement)
         ]
-        everywhere = sum(_releases(node, name) for node in descendants(self.context.stack[-1]))
-        if len(ends) != 1 or not inner or everywhere != 1:
+        if len(ends) != 1 or not inner or self._times(name, "release") != 1 or self._times(name, "acquire") != 1:
             return None
         head, tail = lines[first], lines[ends[0]]
         assert isinstance(head, cst.SimpleStatementLine)
@@ -84,6 +83,16 @@ class AcquireWithoutRelease(Visitor):
         body = [*lines[:first], taken, *lines[ends[0] + 1 :]]
         title = f"hold `{name}` by `async with`"
         return Rewrite(title, Safety.SAFE, nodes={block: block.with_changes(body=body)})
+
+    def _times(self, name: str, method: str) -> int:
+        """How often the function speaks of a gate's method."""
+        nodes = descendants(self.context.stack[-1])
+        return sum(
+            isinstance(node, cst.Attribute)
+            and node.attr.value == method
+            and cst.Module([]).code_for_node(node.value) == name
+            for node in nodes
+        )
 
 
 def _flush(line: cst.BaseStatement) -> cst.BaseStatement:

@@ -11,7 +11,7 @@ from safecall_lint.finding import Confidence, Safety
 from safecall_lint.semantics.keywords import given
 from safecall_lint.semantics.model import Function, Scope
 from safecall_lint.semantics.values import Site
-from safecall_lint.visiting.rewriting import spelled
+from safecall_lint.visiting.rewriting import spelled, with_first
 from safecall_lint.visiting.visitor import Rewrite, Visitor
 
 if TYPE_CHECKING:
@@ -129,9 +129,7 @@ class BlockingCallInAsync(Visitor):
         if to_thread is None:
             return None
         name, imports = to_thread
-        comma = cst.Comma(whitespace_after=cst.SimpleWhitespace(" "))
-        callee = cst.Arg(node.func, comma=comma if node.args else cst.MaybeSentinel.DEFAULT)
-        call = node.with_changes(func=cst.parse_expression(name), args=[callee, *node.args])
+        call = with_first(node, node.func).with_changes(func=cst.parse_expression(name))
         return self._awaiting(node, call, "hand the call to a thread", imports)
 
     def _awaited_sleep(self, node: cst.Call) -> Rewrite | None:

@@ -12,8 +12,11 @@ from safecall_lint.finding import Safety, Severity
 from safecall_lint.knowledge import Fact
 from safecall_lint.semantics.calls import VendorCall, keyword_or_position
 from safecall_lint.semantics.keywords import may_pass
+from safecall_lint.semantics.model import Function
+from safecall_lint.semantics.pieces import read_by_pieces
 from safecall_lint.semantics.values import Instance, Object, Site
 from safecall_lint.visiting.rewriting import keyword, with_keyword
+from safecall_lint.visiting.stream_timeouts import READ, Bound, bound_of, bounded_gap
 from safecall_lint.visiting.visitor import Place, Rewrite, Visitor
 
 if TYPE_CHECKING:
@@ -51,7 +54,8 @@ class ClientWithoutTimeout(Visitor):
         if given is not None:
             cause = self.semantics.timeouts.unbounded(given, self.context.scope, fact)
             if cause and not self._bounded_uses(node, fact):
-                self._open(node, fact, cause)
+                bound = self._bound(cause, self._streams(node))
+                self._open(node, fact, cause, bound, self._bounded(node, fact, cause, bound))
         elif fact.timeout_default is None:
             if self._left_at_default(node, call, fact):
                 self._never(node, fact)
@@ -147,11 +151,19 @@ class ClientWithoutTimeout(Visitor):
             without_default = Fact(fact.name, fact.library, fact.kind, zero_is_none=fact.zero_is_none)
             cause = self.semantics.timeouts.unbounded(given, self.context.scope, without_default)
             if cause:
-                self._open(node, fact, cause)
+                self._unbounded_request(node, vendor, cause)
         elif fact.timeout_default is None and not may_pass(
             self.semantics.evaluator, vendor.node, name, self.context.scope
         ):
             self._absent(node, vendor)
+
+    def _unbounded_request(self, node: cst.Call, vendor: VendorCall, cause: Unbounded) -> None:
+        """A request whose own timeout bounds nothing; of one that is read piece by piece the gap is bounded, because a
+        limit on the whole cuts a long answer that flows."""
+        streamed = _read_by_pieces(vendor.node, self.context.scope)
+        bound = self._bound(cause, streamed)
+        fix = bounded_gap(vendor, node, False, self.context) if streamed else None
+        self._open(node, vendor.fact, cause, bound, fix or self._bounded(node, vendor.fact, cause, bound))
 
     def _absent(self, node: cst.Call, vendor: VendorCall) -> None:
         """A request of a library that has no timeout of its own."""
@@ -189,7 +201,7 @@ class ClientWithoutTimeout(Visitor):
 
     # -- timeouts that bound nothing -----------------------------------------------------------------------------
 
-    def _open(self, node: cst.Call, fact: Fact, cause: Unbounded) -> None:
+    def _open(self, node: cst.Call, fact: Fact, cause: Unbounded, bound: Bound | None, fix: Rewrite | None) -> None:
         arg = keyword(node, fact.timeout_keyword or fact.call_timeout) or keyword(node, fact.call_timeout)
         place: Place = arg or node
         labels: list[tuple[Place, str]] = []
@@ -204,8 +216,10 @@ class ClientWithoutTimeout(Visitor):
             _HEADLINE,
             label=self._why(fact, cause),
             labels=labels,
-            help=f"state a bound, such as `{fact.timeout_keyword or 'timeout'}={fact.timeout_remedy or _SANE}`",
-            fix=self._bounded(node, arg, fact, cause),
+            help="state a bound there, such as `{}={}`".format(*bound)
+            if bound
+            else f"state a bound, such as `{fact.timeout_keyword or 'timeout'}={fact.timeout_remedy or _SANE}`",
+            fix=fix,
         )
 
     def _config_place(self, use: Place, config: Site) -> tuple[Place, list[tuple[Place, str]]]:
@@ -224,28 +238,43 @@ class ClientWithoutTimeout(Visitor):
             return "passes the None on"
         return f"turns off the default of {fact.timeout_default:g} s" if fact.timeout_default else "means no timeout"
 
-    def _bounded(self, node: cst.Call, arg: cst.Arg | None, fact: Fact, cause: Unbounded) -> Rewrite | None:
+    def _streams(self, client: cst.Call) -> bool:
+        """Whether an answer to one of a client's requests is read piece by piece."""
+        site = self.context.site(client)
+        sent = self.semantics.uses.of(site.node, self.context.module) if site else []
+        return any(_read_by_pieces(request.node, scope) for request, scope in sent)
+
+    def _bound(self, cause: Unbounded, streamed: bool) -> Bound | None:
+        """What the timeout object that bounds nothing is to state."""
+        config = self.semantics.evaluator.fact(cause.config) if cause.config else None
+        if config is None or cause.config is None or cause.config.call is None:
+            return None
+        return bound_of(config, cause.config.call, streamed)
+
+    def _bounded(self, node: cst.Call, fact: Fact, cause: Unbounded, bound: Bound | None) -> Rewrite | None:
+        arg = keyword(node, fact.timeout_keyword or fact.call_timeout) or keyword(node, fact.call_timeout)
         if arg is None or cause.why == "parameter" or (cause.why == "config" and not _inline(arg, cause)):
             return None
-        changed = self._bounded_value(arg, fact, cause)
-        if changed is None:
-            return None
-        return Rewrite(
-            "state a timeout", Safety.UNSAFE, nodes={arg.value: changed}, risk="answers that take longer now fail"
-        )
+        changed: cst.BaseExpression | None = None
+        if bound and isinstance(arg.value, cst.Call):
+            changed = with_keyword(arg.value, *bound)
+        elif cause.why == "none":
+            changed = self._remedy(arg, fact)
+        risk = "answers that take longer now fail"
+        if bound and bound[0] in READ:
+            risk = "answers that pause for longer now fail"
+        return Rewrite("state a timeout", Safety.UNSAFE, nodes={arg.value: changed}, risk=risk) if changed else None
 
-    def _bounded_value(self, arg: cst.Arg, fact: Fact, cause: Unbounded) -> cst.BaseExpression | None:
-        if cause.why == "none":
-            text = fact.timeout_remedy or _SANE
-            owner = text.partition(".")[0]
-            known = not owner.isidentifier() or bool(self.context.scope.lookup(owner))
-            return cst.parse_expression(text) if known and isinstance(arg.value, cst.Name) else None
-        config = self.semantics.evaluator.fact(cause.config) if cause.config else None
-        if config is None or not isinstance(arg.value, cst.Call):
-            return None
-        if config.complete and not keyword(arg.value, "read"):
-            return with_keyword(arg.value, "read", "30.0")
-        return with_keyword(arg.value, config.bounds[0], config.timeout_remedy or _SANE)
+    def _remedy(self, arg: cst.Arg, fact: Fact) -> cst.BaseExpression | None:
+        """A timeout in the place of a `None` that stands right here."""
+        text = fact.timeout_remedy or _SANE
+        owner = text.partition(".")[0]
+        known = not owner.isidentifier() or bool(self.context.scope.lookup(owner))
+        return cst.parse_expression(text) if known and isinstance(arg.value, cst.Name) else None
+
+
+def _read_by_pieces(call: ast.Call, scope: Scope) -> bool:
+    return isinstance(scope, Function) and read_by_pieces(call, scope)
 
 
 def _may_wait(semantics: Semantics, call: ast.Call, scope: Scope) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import libcst as cst
 
 from safecall_lint.finding import Safety
-from safecall_lint.visiting.rewriting import expression
+from safecall_lint.visiting.rewriting import expression, with_first
 from safecall_lint.visiting.visitor import Rewrite, Visitor
 
 
@@ -31,17 +31,9 @@ class PartialTimeout(Visitor):
             fix=Rewrite(
                 f"add the default of {default:g} s that `{fact.stack}` has",
                 Safety.SAFE,
-                nodes={node: _completed(node, default)},
+                nodes={node: with_first(node, expression(repr(default)))},
             ),
         )
-
-
-def _completed(node: cst.Call, default: float) -> cst.Call:
-    """The call with a default in front, in the layout of its first argument."""
-    first = node.args[0]
-    comma = first.comma if len(node.args) > 1 and isinstance(first.comma, cst.Comma) else None
-    space = cst.Comma(whitespace_after=cst.SimpleWhitespace(" "))
-    return node.with_changes(args=[cst.Arg(expression(repr(default)), comma=comma or space), *node.args])
 
 
 def _listed(words: list[str]) -> str:

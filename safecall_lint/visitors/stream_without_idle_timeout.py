@@ -4,21 +4,20 @@ from __future__ import annotations
 
 import ast
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import libcst as cst
 
 from safecall_lint.semantics.calls import VendorCall, keyword_or_position
 from safecall_lint.semantics.model import Function, Scope
-from safecall_lint.semantics.uses import Use, uses
+from safecall_lint.semantics.pieces import read_by_pieces
 from safecall_lint.semantics.values import Instance, Site
 from safecall_lint.visiting.stream_timeouts import bounded_gap
 from safecall_lint.visiting.visitor import Rewrite, Visitor
 
 if TYPE_CHECKING:
     from safecall_lint.semantics import Semantics
-    from safecall_lint.semantics.scan import Binding
 
 _GAP = ("read", "sock_read", "timeout")
 _WORDS = frozenset({".stream", ".send", ".create", "vendor"})
@@ -80,7 +79,7 @@ def _suspects(semantics: Semantics, function: Function) -> list[tuple[VendorCall
         if vendor.fact.gap_default is not None and vendor.style == "async":
             continue
         if vendor.fact.stack == "aiohttp":
-            if _read_by_pieces(vendor, function) and (verdict := _aiohttp(semantics, vendor)) is not None:
+            if read_by_pieces(vendor.node, function) and (verdict := _aiohttp(semantics, vendor)) is not None:
                 found.append((vendor, verdict))
         elif semantics.streams.opens(site.node, function) and semantics.deadlines.own(vendor, _GAP) == math.inf:
             found.append((vendor, False))
@@ -107,34 +106,6 @@ def _aiohttp(semantics: Semantics, vendor: VendorCall) -> bool | None:
 
 def _is_none(expr: ast.expr) -> bool:
     return isinstance(expr, ast.Constant) and expr.value is None
-
-
-def _read_by_pieces(vendor: VendorCall, function: Function) -> bool:
-    """Whether the answer of an aiohttp call is read piece by piece: `async for line in response.content`."""
-    return any(
-        _iterates(use.around[1], use.around[0])
-        for rows in function.scan.bindings.values()
-        for row in rows
-        if row.value is vendor.node or (isinstance(row.value, ast.Await) and row.value.value is vendor.node)
-        for use in _uses_of(row, rows, function)
-        if use.attribute == "content" and len(use.around) > 1
-    )
-
-
-def _uses_of(row: Binding, rows: Sequence[Binding], function: Function) -> Iterator[Use]:
-    """The uses of a name that has the value of one binding: those in its block, or up to the next binding."""
-    start = getattr(row.statement, "lineno", 0)
-    later = [line for other in rows if (line := getattr(other.statement, "lineno", 0)) > start]
-    for use in uses(function, row.name, start):
-        inside = row.statement in use.around
-        if inside if row.form == "with" else use.node.lineno < min(later, default=use.node.lineno + 1):
-            yield use
-
-
-def _iterates(outer: ast.AST, content: ast.AST) -> bool:
-    if isinstance(outer, ast.Attribute):
-        return outer.attr.startswith("iter_") or outer.attr in ("readline", "readany", "readchunk")
-    return isinstance(outer, ast.AsyncFor | ast.comprehension) and outer.iter is content
 
 
 def _cure(vendor: VendorCall) -> str:
