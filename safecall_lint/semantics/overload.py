@@ -109,11 +109,14 @@ class Overload(Struct, eq=False):
         if reply.status is None or not 400 <= reply.status <= 500 or reply.status in _TELLING:
             return None
         before = block.handlers[: block.handlers.index(handler)]
-        for escape in self.raising.escapes(block, function):
+        for escape in self.raising.escapes(block, function, renamed=not before and self._is_all(handler, function)):
             if not self._takes(before, escape.exception, function, doubt=True):
                 if self._takes([handler], escape.exception, function, doubt=False):
                     return escape
         return None
+
+    def _is_all(self, handler: ast.ExceptHandler, function: Function) -> bool:
+        return _is_broad(self.raising.exceptions.caught(handler.type, function))
 
     def _takes(self, handlers: list[ast.ExceptHandler], raised: str, function: Function, *, doubt: bool) -> bool:
         for handler in handlers:

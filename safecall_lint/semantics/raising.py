@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from safecall_lint.semantics.flow import own_nodes
-from safecall_lint.semantics.values import FunctionValue, Instance, Member, Object, Result, Symbol, Value
+from safecall_lint.semantics.flow import own_nodes, ways_out
+from safecall_lint.semantics.values import ClassValue, FunctionValue, Instance, Member, Object, Result, Symbol, Value
 
 if TYPE_CHECKING:
     from safecall_lint.semantics.calls import Calls, VendorCall
@@ -33,11 +33,12 @@ _WAITING = frozenset(
 
 class Escape(Struct, frozen=True):
     """A vendor call whose own timeout comes out of a block. `site` is the call in the block that makes it, or the
-    function called there that does."""
+    function called there that does. `renamed` where it comes as an exception of the project."""
 
     site: CallSite
     vendor: VendorCall
     exception: str
+    renamed: bool = False
 
 
 class Raising(Struct, eq=False):
@@ -53,17 +54,20 @@ class Raising(Struct, eq=False):
 
     # -- the clients' timeouts -----------------------------------------------------------------------------------
 
-    def escapes(self, block: ast.Try, scope: Scope) -> Iterator[Escape]:
-        """The vendor calls in the body of a `try` whose timeouts reach its handlers."""
+    def escapes(self, block: ast.Try, scope: Scope, renamed: bool = False) -> Iterator[Escape]:
+        """The vendor calls in the body of a `try` whose timeouts reach its handlers; with `renamed`, also those that
+        functions of the project raise on as exceptions of its own."""
         for site in scope.scan.calls:
             if not within(site.frame, block) or self.calls.spawned(site):
                 continue
-            for vendor in self._vendors(site, scope):
+            plain = list(self._vendors(site, scope, renamed=False))
+            others = [] if plain or not renamed else list(self._vendors(site, scope, renamed=True))
+            for vendor in [*plain, *others]:
                 raised = vendor.fact.timeout_exception
                 if raised and not self.caught_before(site.frame, raised, scope, block):
-                    yield Escape(site, vendor, raised)
+                    yield Escape(site, vendor, raised, vendor in others)
 
-    def _vendors(self, site: CallSite, scope: Scope) -> Iterator[VendorCall]:
+    def _vendors(self, site: CallSite, scope: Scope, renamed: bool) -> Iterator[VendorCall]:
         direct = self.calls.vendor(site.node, scope)
         if direct:
             yield direct
@@ -72,28 +76,30 @@ class Raising(Struct, eq=False):
             if not self.reach.runs(site, callee):
                 continue
             nearest = self.reach.vendor(callee)
-            found = self._escaping(callee, nearest.end.fact.timeout_exception) if nearest else None
+            found = self._escaping(callee, nearest.end.fact.timeout_exception, renamed) if nearest else None
             if found:
                 yield found
 
-    def _escaping(self, function: Function, raised: str) -> VendorCall | None:
+    def _escaping(self, function: Function, raised: str, renamed: bool) -> VendorCall | None:
         """The nearest call in or below a function whose timeout `raised` leaves it."""
         if not raised:
             return None
 
         def probe(site: CallSite, scope: Function) -> VendorCall | None:
             found = self.calls.vendor(site.node, scope)
-            out = found and found.fact.timeout_exception == raised and not self.caught_before(site.frame, raised, scope)
-            return found if out else None
+            return found if found and found.fact.timeout_exception == raised and enter(site, scope) else None
 
         def enter(site: CallSite, scope: Function) -> bool:
-            return not self.caught_before(site.frame, raised, scope)
+            return not self.caught_before(site.frame, raised, scope, renamed=renamed)
 
         chain = self.reach.first(function, probe, enter)
         return chain.end if chain else None
 
-    def caught_before(self, frame: Frame | None, raised: str, scope: Scope, block: ast.stmt | None = None) -> bool:
-        """Whether a `try` between a place and `block` (or the function's border) catches `raised`; doubt is yes."""
+    def caught_before(
+        self, frame: Frame | None, raised: str, scope: Scope, block: ast.stmt | None = None, renamed: bool = False
+    ) -> bool:
+        """Whether a `try` between a place and `block` (or the function's border) catches `raised`; doubt is yes. With
+        `renamed`, one that raises an exception of the project for it lets it out."""
         for around in frame.chain() if frame else ():
             if around.node is block:
                 return False
@@ -101,6 +107,7 @@ class Raising(Struct, eq=False):
                 isinstance(around.node, ast.Try)
                 and around.section == "body"
                 and self.catches(around.node, raised, scope)
+                and not (renamed and self._renames(around.node, raised, scope))
             ):
                 return True
         return False
@@ -112,6 +119,29 @@ class Raising(Struct, eq=False):
             if caught is None or any(self.exceptions.covers(value, raised) for value in caught):
                 return True
         return False
+
+    def _renames(self, block: ast.Try, raised: str, scope: Scope) -> bool:
+        """Whether the handlers of a `try` that catch `raised` do nothing in the end but raise, and no HTTP error."""
+        for handler in block.handlers:
+            caught = self.exceptions.caught(handler.type, scope)
+            if caught is None:
+                return False
+            if any(self.exceptions.covers(value, raised) for value in caught):
+                told = [node.exc for node in own_nodes(handler.body) if isinstance(node, ast.Raise) and node.exc]
+                return ways_out(handler.body) == {"raise"} and all(self._own(expr, scope) for expr in told)
+        return False
+
+    def _own(self, expr: ast.expr, scope: Scope) -> bool:
+        """Whether a raised expression is an exception of the project that is no HTTP error."""
+        classes = self.evaluator.values(expr.func if isinstance(expr, ast.Call) else expr, scope)
+        facts = self.evaluator.facts
+        return bool(classes) and all(
+            isinstance(value, ClassValue)
+            and not any(
+                (fact := facts.fact(name)) and fact.kind == "http-error" for name in self.exceptions.ancestors(value)
+            )
+            for value in classes
+        )
 
     # -- everybody else's timeouts -------------------------------------------------------------------------------
 

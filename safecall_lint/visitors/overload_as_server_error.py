@@ -51,7 +51,8 @@ class OverloadAsServerError(Visitor):
     def _labels(self, fault: Fault, function: Function) -> Iterator[tuple[Place, str]]:
         if fault.late:
             exception = fault.late.exception.removeprefix("builtins.")
-            yield Site(function.module, fault.late.site.node), f"raises `{exception}` when the vendor is late"
+            what = "fails under a name of its own" if fault.late.renamed else f"raises `{exception}`"
+            yield Site(function.module, fault.late.site.node), f"{what} when the vendor is late"
         elif fault.vendor:
             yield fault.vendor, "asks the vendor"
         for site, _ in fault.lost[:_SHOWN]:
@@ -78,6 +79,8 @@ class OverloadAsServerError(Visitor):
         for item in block.handlers:
             handlers += [*passed, *new, hushed] if item is handler else [item]
         title, risk = _told(fault)
+        if not title:
+            return None
         changed = block.with_changes(handlers=handlers)
         return Rewrite(title, Safety.UNSAFE, {block: changed}, imports=imports, risk=risk)
 
@@ -90,7 +93,7 @@ class OverloadAsServerError(Visitor):
 
     def _in_time(self, fault: Fault, function: Function) -> tuple[list[cst.ExceptHandler], tuple[str, ...]] | None:
         """A handler for the vendor's timeout that answers 504."""
-        if not fault.late:
+        if not fault.late or fault.late.renamed:
             return [], ()
         name, way = self._http_error(fault, function), spelled(fault.late.exception, function)
         if fault.late.exception.startswith("builtins."):
@@ -201,7 +204,7 @@ def _told(fault: Fault) -> tuple[str, str]:
     if fault.lost:
         parts.append("let answers through")
         risks.append("callers get the status that the block raises")
-    if fault.late:
+    if fault.late and not fault.late.renamed:
         parts.append("answer timeouts with 504")
         risks.append("callers get 504 for timeouts")
     if fault.leak is not None:
