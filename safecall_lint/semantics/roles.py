@@ -137,15 +137,21 @@ class Roles(Struct, eq=False):
         return outside or [(site, scope.module) for site, scope in found]
 
     def _reached(self, function: Function) -> bool:
-        """Whether a route, a loop or a coroutine that is not once-only calls a function of its module, at any depth."""
+        """Whether a route, a loop or a coroutine that is not once-only calls a function, at any depth: in its
+        module, and elsewhere where its own module does not call it."""
         queue = [function]
         for item in queue:
             if self.route(item):
                 return True
-            for site, scope in self.callers(item):
+            for site, scope in self.callers(item) or self._callers_of(item):
                 if in_loop(site.frame):
                     return True
-                if isinstance(scope, Function) and scope not in queue and not self._only_once(scope, frozenset()):
+                if (
+                    len(queue) <= _CHAIN
+                    and isinstance(scope, Function)
+                    and scope not in queue
+                    and not self._only_once(scope, frozenset())
+                ):
                     if scope.is_async:
                         return True
                     queue.append(scope)
