@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import os
 import re
 from collections.abc import Iterator
@@ -9,13 +10,15 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
+from safecall_lint.semantics.values import FunctionValue, Member, Object
+
 if TYPE_CHECKING:
     from safecall_lint.semantics.callers import Callers
     from safecall_lint.semantics.calls import Calls
     from safecall_lint.semantics.holding import Holding
     from safecall_lint.semantics.model import Function, Module
     from safecall_lint.semantics.reach import Reach
-    from safecall_lint.semantics.values import Instance, Object
+    from safecall_lint.semantics.values import Instance
 
 
 class Guarding(Struct, eq=False):
@@ -35,8 +38,9 @@ class Guarding(Struct, eq=False):
         for user in self._users(name, module):
             for function in user.all_functions:
                 for site in function.scan.calls:
-                    wait = self.calls.admission(site.node, function)
-                    if wait is not None and wait.of.call is limiter.call and (site.node.args or site.node.keywords):
+                    if not (site.node.args or site.node.keywords) or self.calls.admission(site.node, function) is None:
+                        continue
+                    if any(owner.call is limiter.call for owner in self._owners(site.node, function)):
                         return True
         return False
 
@@ -70,10 +74,20 @@ class Guarding(Struct, eq=False):
             for made in self.calls.evaluator.of_kind(keyword.value, scope, "limiter")
         )
 
-    def _waited(self, function: Function) -> list[Instance | Object]:
-        """The limiters that a function waits for, or asks whether it may go on."""
-        held = [hold.taken.value for hold in self.holding.holds(function, "limiter")]
-        waits = (self.calls.admission(site.node, function) for site in function.scan.calls)
-        asked = (self.calls.asked(site.node, function) for site in function.scan.calls)
-        waited = (wait.of for wait in waits if wait and wait.kind == "limiter")
-        return [*held, *waited, *(limiter for limiter in asked if limiter is not None)]
+    def _waited(self, function: Function) -> Iterator[Instance | Object]:
+        """The limiters that a function waits for, or asks whether it may go on: everything that those may be."""
+        for hold in self.holding.holds(function, "limiter"):
+            yield from self.calls.evaluator.of_kind(hold.taken.node, function, "limiter")
+        for site in function.scan.calls:
+            wait = self.calls.admission(site.node, function)
+            if (wait is not None and wait.kind == "limiter") or self.calls.asked(site.node, function) is not None:
+                yield from self._owners(site.node, function)
+
+    def _owners(self, call: ast.Call, function: Function) -> Iterator[Instance | Object]:
+        """Whose method a call is."""
+        for value in self.calls.evaluator.values(call.func, function):
+            match value:
+                case Member(owner) | FunctionValue(_, Object() as owner):
+                    yield owner
+                case _:
+                    pass

@@ -17,6 +17,19 @@ _WRITING = frozenset({"write_text", "write_bytes", "set", "setex", "put", "store
 _COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
 
 
+def outlives(statement: ast.AST | None, scope: Scope) -> bool:
+    """Whether what a statement binds lives on when its function has returned: on module or class level, on an object,
+    in a collection, or under a `global` name."""
+    if not isinstance(scope, Function):
+        return True
+    targets = statement.targets if isinstance(statement, ast.Assign) else [getattr(statement, "target", None)]
+    return any(
+        isinstance(target, ast.Attribute | ast.Subscript)
+        or (isinstance(target, ast.Name) and target.id in scope.scan.global_names)
+        for target in targets
+    )
+
+
 def parts(call: ast.Call, fact: Fact | None) -> Iterator[ast.expr]:
     """The arguments that decide which connections a client opens; of an unknown callee, all."""
     if fact is None or not fact.pins:

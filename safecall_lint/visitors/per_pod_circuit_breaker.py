@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import libcst as cst
 
 from safecall_lint.semantics.calls import argument
-from safecall_lint.semantics.model import Class, Function
+from safecall_lint.semantics.keeping import outlives
 from safecall_lint.semantics.stores import in_memory, stored
 from safecall_lint.semantics.values import ClassValue
 from safecall_lint.visiting.shared_breaker import shared
@@ -17,6 +17,7 @@ from safecall_lint.visiting.visitor import Rewrite, Visitor
 if TYPE_CHECKING:
     from safecall_lint.knowledge import Fact
     from safecall_lint.semantics.deployment import Processes
+    from safecall_lint.semantics.model import Class
 
 
 class PerPodCircuitBreaker(Visitor):
@@ -28,7 +29,7 @@ class PerPodCircuitBreaker(Visitor):
         if fact is not None and fact.kind == "breaker":
             if in_memory(call, self.context.scope, fact, self.semantics.evaluator):
                 self._in_memory(node, self._threshold(call, fact), shared(node, fact, self.context))
-        elif self._kept() and self._own(call):
+        elif outlives(self.context.twin(self.context.statement()), self.context.scope) and self._own(call):
             self._in_memory(node, None, None)
 
     def _in_memory(self, node: cst.Call, threshold: float | None, fix: Rewrite | None) -> None:
@@ -63,10 +64,6 @@ class PerPodCircuitBreaker(Visitor):
         calls = [(site.node, method) for method in cls.methods.values() for site in method.scan.calls]
         found = [value for call, method in calls for value in self.semantics.evaluator.values(call.func, method)]
         return [value.cls for value in found if isinstance(value, ClassValue) and "breaker" in value.cls.name.lower()]
-
-    def _kept(self) -> bool:
-        """Whether what is made here lives as long as the process."""
-        return not isinstance(self.context.scope, Function)
 
 
 def _counts(cls: Class) -> bool:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import libcst as cst
 
 from safecall_lint.finding import Safety
-from safecall_lint.semantics.model import Function
+from safecall_lint.semantics.keeping import outlives
 from safecall_lint.semantics.stores import in_memory, stored
 from safecall_lint.semantics.values import Instance, Object, Site
 from safecall_lint.visiting.visitor import Rewrite, Visitor
@@ -25,7 +25,8 @@ class PerPodRateLimiter(Visitor):
     needs = (frozenset({"limiter", "new:limiter"}),)
 
     def visit_Call(self, node: cst.Call) -> None:
-        site = self.context.site(node) if self._kept() else None
+        kept = outlives(self.context.twin(self.context.statement()), self.context.scope)
+        site = self.context.site(node) if kept else None
         if site is None:
             return
         for value in self.semantics.evaluator.values(site.node, self.context.scope):
@@ -80,14 +81,6 @@ class PerPodRateLimiter(Visitor):
     def _is_weighed(self, value: Instance | Object, fact: Fact) -> bool:
         """Whether one call may take more of the limit than a share of it has."""
         return bool(fact.value_least) and self.semantics.guarding.weighs(value, self._name(), self.context.module)
-
-    def _kept(self) -> bool:
-        """Whether what is made here lives as long as the process: on module or class level, or on an object."""
-        if not isinstance(self.context.scope, Function):
-            return True
-        statement = self.context.twin(self.context.statement())
-        targets = statement.targets if isinstance(statement, ast.Assign) else [getattr(statement, "target", None)]
-        return any(isinstance(target, ast.Attribute | ast.Subscript) for target in targets)
 
     def _name(self) -> str:
         """What the limiter is called where it is kept: a variable, an attribute, or a collection."""
