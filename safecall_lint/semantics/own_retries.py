@@ -6,12 +6,13 @@ import ast
 from typing import TYPE_CHECKING
 
 from safecall_lint.semantics.calls import argument, has_unpacking, keyword_or_position
-from safecall_lint.semantics.values import Instance, Object, Site
+from safecall_lint.semantics.values import Constant, Instance, Object, Site
 
 if TYPE_CHECKING:
     from safecall_lint.knowledge import Fact
     from safecall_lint.semantics.evaluate import Evaluator
     from safecall_lint.semantics.model import Scope
+    from safecall_lint.semantics.values import Value
 
 
 def by_itself(client: Instance | Object | None, evaluator: Evaluator) -> tuple[float, Site | None] | None:
@@ -32,16 +33,29 @@ def tried(retries: float | None, fact: Fact) -> float | None:
 
 
 def _of_transport(client: Instance, fact: Fact, evaluator: Evaluator) -> tuple[float, Site | None] | None:
-    """What a transport does that tries again unless it is told otherwise."""
+    """What a transport does that tries again unless it is told otherwise, or a client whose settings do not say that it
+    tries once."""
     if client.call is None or client.scope is None:
         return None
-    for name in fact.transport_keywords:
-        for value in evaluator.values(keyword_or_position(client.call, name), client.scope):
-            below = evaluator.fact(value)
-            if isinstance(value, Instance) and below and _retries(value, below):
-                attempts = tried(_stated(value, below, evaluator), below)
-                return (attempts, value.site) if attempts else None
-    return None
+    told = [keyword_or_position(client.call, name) for name in fact.transport_keywords]
+    values = [value for given in told for value in evaluator.values(given, client.scope)]
+    for value in values:
+        below = evaluator.fact(value)
+        if isinstance(value, Instance) and below and _retries(value, below):
+            attempts = tried(_stated(value, below, evaluator), below)
+            return (attempts, value.site) if attempts else None
+    if has_unpacking(client.call) or not all(_is_silent(value, evaluator) for value in values):
+        return None
+    unknown = any(given is not None for given in told) and not values
+    return (fact.retries_default + 1, client.site) if fact.retries_default and not unknown else None
+
+
+def _is_silent(value: Value, evaluator: Evaluator) -> bool:
+    """Whether settings say nothing of retries."""
+    fact = evaluator.fact(value)
+    if value == Constant(None):
+        return True
+    return isinstance(value, Instance) and fact is not None and value.call is not None and not has_unpacking(value.call)
 
 
 def _retries(made: Instance, fact: Fact) -> bool:

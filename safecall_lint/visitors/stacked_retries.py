@@ -147,7 +147,8 @@ class StackedRetries(RetryVisitor):
         by_itself = f"`{fact.library}` makes {attempts:g} attempts by itself"
         labels: list[tuple[Place, str]] = [(made, by_itself)] if made is not None else []
         default = fact.retries_default - fact.retries_first
-        note = f"`{fact.library}` retries {default} times by default (`{fact.retries_keyword}`)"
+        said = f" (`{fact.retries_keyword}`)" if fact.retries_keyword else ""
+        note = f"`{fact.library}` retries {default} times by default{said}"
         self.report(
             place,
             _headline(outer, attempts),

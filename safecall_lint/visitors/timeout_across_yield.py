@@ -15,12 +15,17 @@ if TYPE_CHECKING:
     from safecall_lint.semantics.model import Function
     from safecall_lint.semantics.scan import Frame
 
-_KINDS = {"timeout-scope": "timeout", "task-group": "task group", "cancel-scope": "cancel scope"}
+_KINDS = {
+    "timeout-scope": "timeout",
+    "deadline": "deadline",
+    "task-group": "task group",
+    "cancel-scope": "cancel scope",
+}
 _MANAGERS = frozenset({"asynccontextmanager", "contextmanager", "fixture", "hookimpl"})
 
 
 class TimeoutAcrossYield(Visitor):
-    needs = (frozenset({"with:timeout-scope", "with:task-group", "with:cancel-scope"}), frozenset({"yield"}))
+    needs = (frozenset(f"with:{kind}" for kind in _KINDS), frozenset({"yield"}))
 
     def visit_With(self, node: cst.With) -> None:
         twin, function = self.context.twin(node), self.context.function
