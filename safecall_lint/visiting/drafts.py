@@ -91,17 +91,15 @@ def _site_edits(rewrite: Rewrite) -> Iterator[Edit]:
 
 
 def _inserted(rewrite: Rewrite, piece: Slice, project: Project) -> Iterator[Edit]:
-    """Imports with the file's others, `head` after the last of those, `before` in front of the unit's own statement."""
+    """Imports with the file's others, `head` below all of them, `before` in front of the unit's own statement."""
     module = piece.module
     source = module.source
     if rewrite.imports or rewrite.head:
         head = Head.of(source, module.tree, lambda name: project.locate(name, module.file) is not None)
         texts = dict(head.insertions(rewrite.imports))
-        end = source.line_starts[head.line]
         if rewrite.head:
-            text = texts.get(end, "") + "".join(f"\n{statement}\n" for statement in rewrite.head)
-            two_below = [row.strip() for row in source.lines[head.line : head.line + 2]] == [b"", b""]
-            texts[end] = text.removesuffix("\n") if text.endswith("\n\n") and two_below else text
+            end = source.line_starts[head.statements]
+            texts[end] = texts.get(end, "") + head.text(rewrite.head)
         for at, text in texts.items():
             unended = 0 < at == len(source.utf8) and not source.utf8.endswith((b"\n", b"\r"))
             yield Edit(source.span(at, at), "\n" + text.removesuffix("\n") if unended else text)

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from safecall_lint.source import Source
 
 _Import: TypeAlias = ast.Import | ast.ImportFrom
+_OWN = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
 _FUTURE, _STDLIB, _OTHERS, _OURS, _RELATIVE = range(5)
 _WIDEST: Final = 120
 
@@ -36,12 +37,14 @@ class _New(Struct, frozen=True):
 
 class Head(Struct, frozen=True):
     """A file's first lines: comments, docstring and imports up to the first other code. `line` is their number; `ours`
-    tells the project's own modules from others."""
+    tells the project's own modules from others; new code that follows the imports stands below `statements` lines, for
+    imports may stand under a condition or in a `try` too."""
 
     source: Source
     imports: Sequence[_Import]
     line: int
     ours: Callable[[str], bool]
+    statements: int = 0
 
     @classmethod
     def of(cls, source: Source, tree: ast.Module, ours: Callable[[str], bool]) -> Head:
@@ -54,7 +57,22 @@ class Head(Struct, frozen=True):
             line = statement.end_lineno or line
             if isinstance(statement, _Import):
                 imports.append(statement)
-        return cls(source, imports, line, ours)
+        others = [statement for statement in tree.body if _only_imports(statement) and statement.lineno > line]
+        statements = max((statement.end_lineno or line for statement in others), default=line)
+        if any(statement.lineno <= statements and isinstance(statement, _OWN) for statement in tree.body):
+            statements = line
+        return cls(source, imports, line, ours, statements)
+
+    def text(self, code: Sequence[str]) -> str:
+        """New code below the imports, with the empty lines that its neighbours ask for."""
+        rows = self.source.lines[self.statements :]
+        below = next((number for number, row in enumerate(rows) if row.strip()), None)
+        last = code[-1]
+        wanted = 2 if "\ndef " in last or "\nasync def " in last or last.startswith(("def ", "async def ")) else 1
+        missing = 0 if below is None else max(0, wanted - below)
+        return "".join(f"\n{one.rstrip()}\n" + "\n" * ("def " in one) for one in code[:-1]) + (
+            f"\n{last.rstrip()}\n" + "\n" * missing
+        )
 
     def insertions(self, names: Iterable[str]) -> Iterator[tuple[int, str]]:
         """The texts to put in, by byte offset, that import modules (`x.y`) and names (`x.y:name`)."""
@@ -163,6 +181,20 @@ class Head(Struct, frozen=True):
         if package in sys.stdlib_module_names:
             return _STDLIB
         return _OURS if self.ours(name) else _OTHERS
+
+
+def _only_imports(statement: ast.stmt) -> bool:
+    """Whether a statement at module level does nothing but import, perhaps one thing or another."""
+    if isinstance(statement, _Import):
+        return True
+    if not isinstance(statement, ast.Try | ast.If):
+        return False
+    blocks = [statement.body, statement.orelse]
+    if isinstance(statement, ast.Try):
+        blocks += [statement.finalbody, *(handler.body for handler in statement.handlers)]
+    inner = [item for body in blocks for item in body]
+    small = all(isinstance(item, _Import | ast.Assign | ast.Pass | ast.Expr | ast.Raise) for item in inner)
+    return small and any(isinstance(item, _Import) for item in inner)
 
 
 def _name(node: _Import) -> str:

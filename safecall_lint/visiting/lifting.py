@@ -9,7 +9,8 @@ import libcst as cst
 
 from safecall_lint.finding import Safety
 from safecall_lint.semantics.lifetimes import uses
-from safecall_lint.semantics.model import Function, Module
+from safecall_lint.semantics.model import Function, Module, Scope
+from safecall_lint.visiting.blocks import parted
 from safecall_lint.visiting.rewriting import spelled
 from safecall_lint.visiting.visitor import Rewrite
 
@@ -30,12 +31,13 @@ def around_loop(node: cst.Call, loop: cst.For, context: Context) -> Rewrite | No
     rest = [item for item in block.items if item.item is not node]
     inner = [block.with_changes(items=_last_bare(rest))] if rest else _with_lines(block)
     body = [part for item in loop.body.body for part in (inner if item is block else [item])]
-    slim = loop.with_changes(body=loop.body.with_changes(body=body), leading_lines=[])
+    lines, bare = parted(loop)
+    slim = bare.with_changes(body=loop.body.with_changes(body=body))
     outer = cst.With(
         items=[next(item for item in block.items if item.item is node).with_changes(comma=cst.MaybeSentinel.DEFAULT)],
         body=cst.IndentedBlock(body=[slim], header=block.body.header),
         asynchronous=block.asynchronous,
-        leading_lines=loop.leading_lines,
+        leading_lines=lines,
     )
     return Rewrite(
         "open the client once, around the loop",
@@ -171,8 +173,12 @@ def varies(node: cst.Call, loop: cst.For, context: Context) -> bool:
 
 def _is_local(node: cst.Call, context: Context) -> bool:
     """Whether the client's arguments are known only inside the function."""
-    rows = (row for name in _names(node, context) for row in context.scope.lookup(name))
-    return any(not isinstance(owner, Module) for _, owner in rows)
+    return _takes_locals(context.call(node), context.scope)
+
+
+def _takes_locals(call: ast.Call, scope: Scope) -> bool:
+    names = {item.id for item in ast.walk(call) if isinstance(item, ast.Name)}
+    return any(not isinstance(owner, Module) for name in names for _, owner in scope.lookup(name))
 
 
 def _free_name(node: cst.Call, context: Context) -> str:
@@ -182,6 +188,7 @@ def _free_name(node: cst.Call, context: Context) -> str:
         site.node
         for rows in module.call_sites.values()
         for site, scope in rows
+        if isinstance(scope, Function) and scope.is_async and not _takes_locals(site.node, scope)
         if context.semantics.calls.kind(site.node, scope) == "client"
     )
     ordered = sorted(made, key=lambda call: (call.lineno, call.col_offset))

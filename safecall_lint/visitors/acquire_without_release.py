@@ -10,6 +10,7 @@ import libcst as cst
 from safecall_lint.finding import Safety
 from safecall_lint.semantics.model import Function, Scope
 from safecall_lint.semantics.values import Site
+from safecall_lint.visiting.blocks import flush
 from safecall_lint.visiting.visitor import Rewrite, Visitor
 from safecall_lint.visiting.walk import descendants
 
@@ -72,7 +73,7 @@ class AcquireWithoutRelease(Visitor):
         assert isinstance(tail, cst.SimpleStatementLine)
         if tail.trailing_whitespace.comment is not None:
             return None
-        inner[0] = _flush(inner[0])
+        inner[0] = flush(inner[0])
         notes = [line.with_changes(indent=True) for line in tail.leading_lines if line.comment]
         taken = cst.With(
             items=[cst.WithItem(target)],
@@ -93,14 +94,6 @@ class AcquireWithoutRelease(Visitor):
             and cst.Module([]).code_for_node(node.value) == name
             for node in nodes
         )
-
-
-def _flush(line: cst.BaseStatement) -> cst.BaseStatement:
-    """A statement without the empty lines in front of it and of its comments."""
-    lead: list[cst.EmptyLine] = list(getattr(line, "leading_lines", ()))
-    while lead and lead[0].comment is None:
-        lead.pop(0)
-    return line.with_changes(leading_lines=lead)
 
 
 def _is_of(small: cst.CSTNode | None, line: cst.CSTNode) -> bool:

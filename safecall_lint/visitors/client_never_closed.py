@@ -11,6 +11,7 @@ from safecall_lint.finding import Safety
 from safecall_lint.semantics.lifetimes import Fate
 from safecall_lint.semantics.model import Class, Function
 from safecall_lint.semantics.uses import closes_argument
+from safecall_lint.visiting.blocks import flush
 from safecall_lint.visiting.visitor import Rewrite, Visitor
 
 if TYPE_CHECKING:
@@ -72,6 +73,7 @@ class ClientNeverClosed(Visitor):
         rest = [item for item in block.body[block.body.index(line) + 1 :] if isinstance(item, cst.BaseStatement)]
         if len(line.body) != 1 or not rest or (fact.style == "async" and not self._is_async()):
             return None
+        rest[0] = flush(rest[0])
         item = cst.WithItem(node, asname=cst.AsName(cst.Name(name)))
         entered = cst.With(
             items=[item],
@@ -100,7 +102,7 @@ class ClientNeverClosed(Visitor):
             return
         self.report(
             node,
-            f"nobody can close this client: `{scope.cls.name}` has no way to",
+            f"who makes a `{scope.cls.name}` cannot close its client",
             label=f"kept as `self.{name}`, which no method closes",
             help=f"close it with its owner: a `{fact.close}()` on `{scope.cls.name}` that closes `self.{name}`",
         )

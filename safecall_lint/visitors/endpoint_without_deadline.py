@@ -14,6 +14,7 @@ from safecall_lint.semantics.endpoints import PATIENCE, Wait
 from safecall_lint.semantics.flow import own_nodes
 from safecall_lint.semantics.model import Function, Scope
 from safecall_lint.semantics.values import Site
+from safecall_lint.visiting.blocks import parted
 from safecall_lint.visiting.rewriting import expression, spelled
 from safecall_lint.visiting.toward_runtime import from_runtime, has_runtime
 from safecall_lint.visiting.visitor import Place, Rewrite, Visitor
@@ -49,7 +50,7 @@ class EndpointWithoutDeadline(Visitor):
             _message(waits),
             label="waits for the vendor" if first.steps else f"waits for the vendor: {_allows(first)}",
             labels=labels[: _SHOWN * 3],
-            notes=["callers and gateways give up after 30 to 60 s; the work for them goes on and keeps its slot"],
+            notes=["callers and gateways give up after 30 to 60 s; the work for them goes on"],
             help="put one deadline around what the request waits for, and answer 504 when it passes",
             fix=self._fix(waits, node, function),
         )
@@ -71,8 +72,8 @@ class EndpointWithoutDeadline(Visitor):
             last = max((at for at, statement in enumerate(function.node.body) if _awaits(statement)), default=last)
         item, imports, error = made
         head, *rest = body[first : last + 1]
-        lines = head.leading_lines if isinstance(head, cst.SimpleStatementLine | cst.BaseCompoundStatement) else ()
-        inner = cst.IndentedBlock([head.with_changes(leading_lines=()), *rest])
+        lines, head = parted(head)
+        inner = cst.IndentedBlock([head, *rest])
         block = cst.With([cst.WithItem(item)], inner, cst.Asynchronous(), leading_lines=lines)
         changed = node.body.with_changes(body=[*body[:first], block, *body[last + 1 :]])
         risk = f"a request that takes longer than {PATIENCE:g} s is cut and gets `{error}`, which is yours to answer"

@@ -118,7 +118,7 @@ class GateExceedsPool(Visitor):
         notes = [f"a call that finds no connection fails with `{waits.rpartition('.')[2]}`"] if waits else []
         if pool.fact.loses_slots:
             notes.append(
-                f"`{pool.fact.library}` never gets a connection back when a call is cancelled while it waits for one"
+                f"`{pool.fact.library}` can lose a connection for good when a call is cancelled while it waits for one"
             )
         return notes
 

@@ -55,3 +55,23 @@ def with_imports(text: str, *names: str) -> str:
 )  # fmt: skip
 def test_an_import_stands_with_its_kind(before: str, names: list[str], after: str) -> None:
     assert with_imports(before, *names) == after
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("import a\n\nX = 1\n", "import a\n\ndef f(): ...\n\n\nX = 1\n"),
+        ("import a\n\n\nclass C: ...\n", "import a\n\ndef f(): ...\n\n\nclass C: ...\n"),
+        ("import a\n", "import a\n\ndef f(): ...\n"),
+        (
+            "import a\n\ntry:\n    import b\nexcept ImportError:\n    b = None\n\nX = 1\n",
+            "import a\n\ntry:\n    import b\nexcept ImportError:\n    b = None\n\ndef f(): ...\n\n\nX = 1\n",
+        ),
+        ("import a\n\ndef g(): ...\n\nimport b\n", "import a\n\ndef f(): ...\n\n\ndef g(): ...\n\nimport b\n"),
+    ],
+)
+def test_new_code_stands_below_all_imports(before: str, after: str) -> None:
+    source = Source("m.py", before)
+    head = Head.of(source, ast.parse(before), lambda _: False)
+    end = source.line_starts[head.statements]
+    assert source.apply((Edit(source.span(end, end), head.text(["def f(): ..."])),)) == after
