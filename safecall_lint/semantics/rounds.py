@@ -202,12 +202,12 @@ def flag_set(attempt: ast.Try, test: ast.expr) -> bool:
 
 
 def raises_inside(loop: Loop) -> bool:
-    """Whether an endless loop gives up somewhere: it raises, breaks or returns in a handler, raises or breaks under a
-    test, or leaves in whatever way under a test of a number that stands outside of the attempt."""
+    """Whether an endless loop gives up somewhere: a handler that goes round may also raise, break or return, a test is
+    followed by raising or breaking, or by leaving in whatever way under a test of a number outside of the attempt."""
     if any(
         isinstance(inner, ast.Raise | ast.Break | ast.Return)
         for node in ast.walk(loop)
-        if isinstance(node, ast.ExceptHandler)
+        if isinstance(node, ast.ExceptHandler) and falls_through(node.body)
         for inner in ast.walk(node)
     ):
         return True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 from typing import TYPE_CHECKING
 
 import libcst as cst
@@ -38,9 +39,20 @@ class UnboundedRetry(RetryVisitor):
         for handler in loop.caught:
             waits = self.semantics.attempts.waits(loop, handler)
             kinds = {self.semantics.attempts.wait_of(wait, function) for wait in waits or ()}
-            if waits is None or kinds & {"growing", "jitter", "unknown"}:
+            slows = bool(kinds & {"growing", "jitter"}) and not self._hopeless(loop)
+            if waits is None or "unknown" in kinds or slows:
                 return True
         return False
+
+    def _hopeless(self, loop: RetryLoop) -> bool:
+        """Whether a loop goes on for ever for failures that never pass, with a caller who waits for its answer."""
+        attempts, function = self.semantics.attempts, loop.function
+        fact = attempts.vendor_fact(loop)
+        answers = (item.value for item in function.scan.returns if item.lineno >= loop.loop.lineno)
+        if fact is None or not any(value and not isinstance(value, ast.Constant) for value in answers):
+            return False
+        caught = (self.semantics.exceptions.caught(handler.type, function) or () for handler in loop.caught)
+        return any(attempts.permanent(row, fact, not fact.parses) for row in caught)
 
     def _limited(self, loop: RetryLoop) -> bool:
         """Whether a deadline holds the loop, or a handler gives up for some failures."""
