@@ -21,6 +21,84 @@ from tests.cases import write
 MARK = re.compile(r"# (SCL\d{3}(?: SCL\d{3})*)$")
 
 CASES = {
+    "openai before 1: functions that block or are awaited, and exceptions of their own": (
+        ("SCL402", "SCL404", "SCL502"),
+        """
+        import openai
+        from openai.error import RateLimitError
+        async def ask(text):
+            return openai.ChatCompletion.create(model="m", messages=text)  # SCL502
+        async def waits(text):
+            return await openai.ChatCompletion.acreate(model="m", messages=text)
+        def tried(text):
+            for attempt in range(5):
+                try:
+                    return openai.Embedding.create(input=text)
+                except openai.error.OpenAIError:  # SCL402 SCL404
+                    continue
+        def when_there_is_room(text):
+            for attempt in range(5):
+                try:
+                    return openai.Completion.create(prompt=text)
+                except RateLimitError:  # SCL404
+                    continue
+        """,
+    ),
+    "openai: what is computed from a webhook waits for nobody": (
+        ("SCL502",),
+        """
+        from openai import OpenAI
+        client = OpenAI(timeout=30)
+        async def told(body, headers):
+            return client.webhooks.unwrap(body, headers)
+        async def answers(text):
+            return client.responses.create(model="m", input=text)  # SCL502
+        """,
+    ),
+    "google-generativeai: models share a client, and block unless asked not to": (
+        ("SCL103", "SCL104", "SCL402", "SCL502"),
+        """
+        import google.generativeai as genai
+        async def ask(text):
+            model = genai.GenerativeModel("m")
+            await model.generate_content_async(text)
+            chat = model.start_chat()
+            chat.send_message(text)  # SCL502
+            return model.generate_content(text)  # SCL502
+        def tried(text):
+            model = genai.GenerativeModel("m")
+            for attempt in range(3):
+                try:
+                    return model.generate_content(text).text
+                except Exception:  # SCL402
+                    continue
+        """,
+    ),
+    "langchain: chat models by their old names": (
+        ("SCL103",),
+        """
+        from langchain.chat_models import AzureChatOpenAI, ChatOpenAI
+        model = ChatOpenAI(temperature=0)  # SCL103
+        told = ChatOpenAI(request_timeout=30)
+        other = AzureChatOpenAI(temperature=0)  # SCL103
+        """,
+    ),
+    "retry: every exception, for ever, unless told otherwise": (
+        ("SCL402", "SCL403", "SCL405"),
+        """
+        import openai
+        from retry import retry
+        from retry_async import retry as again
+        client = openai.OpenAI()
+        async_client = openai.AsyncOpenAI(max_retries=0)
+        @retry(openai.RateLimitError, tries=3, delay=1)  # SCL405
+        def ask(text):
+            return client.responses.create(model="m", input=text)
+        @again(is_async=True, delay=1)  # SCL402 SCL403
+        async def ask_again(text):
+            return await async_client.responses.create(model="m", input=text)
+        """,
+    ),
     "mistralai: 300 s, milliseconds, calls for both worlds": (
         ("SCL103", "SCL104", "SCL303", "SCL502"),
         """
