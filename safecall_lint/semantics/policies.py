@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Literal
 from msgspec import Struct
 
 from safecall_lint.semantics.calls import Calls, keyword_or_position
+from safecall_lint.semantics.evaluation.arguments import argument_of, default_of
+from safecall_lint.semantics.model import Function
 from safecall_lint.semantics.values import ClassValue, FunctionValue, Instance, Site, Symbol, Value
 
 if TYPE_CHECKING:
-    from safecall_lint.semantics.model import Function, Scope
+    from safecall_lint.semantics.model import Scope
 
 Wait = Literal["none", "fixed", "growing", "jitter", "unknown"]
 
@@ -55,19 +57,37 @@ class Policies(Struct, eq=False):
         attempts: float | None = fact.attempts_default
         endless = attempts is None and fact.library != "declared"
         wait = _wait(fact.wait_default)
-        stop = keyword_or_position(value.call, fact.attempts_keyword)
+        stop = self._argument(value, site, fact.attempts_keyword)
         if stop is not None:
-            attempts, endless = self._stop(stop, value.scope)
+            attempts, endless = self._stop(*stop)
         if any(keyword.arg is None or keyword.arg == "max_time" for keyword in value.call.keywords):
             endless = False
         if endless and fact.timeout_default is not None:
             limit = keyword_or_position(value.call, fact.timeout_keyword)
             endless = isinstance(limit, ast.Constant) and limit.value is None
-        waiting = keyword_or_position(value.call, fact.wait_keyword)
-        wait = self._wait_of(waiting, value.scope) if waiting is not None else wait
+        waiting = self._argument(value, site, fact.wait_keyword)
+        wait = self._wait_of(*waiting) if waiting is not None else wait
         sorts = keyword_or_position(value.call, fact.but_keyword) is not None
-        on = None if sorts else self._on(value, keyword_or_position(value.call, fact.on_keyword, fact.on_position))
+        on = None if sorts else self._on(value, self._argument(value, site, fact.on_keyword, fact.on_position))
         return RetryPolicy(value, None, attempts, endless, wait, on, site)
+
+    def _argument(
+        self, value: Instance, site: Site, keyword: str, position: int = -1
+    ) -> tuple[ast.expr, Scope] | None:
+        """What a policy is given, and where that stands. Where a function of the project makes it, what is one of the
+        function's parameters comes from the call at `site`, or is its default."""
+        assert value.call is not None and value.scope is not None
+        expr = keyword_or_position(value.call, keyword, position)
+        maker, call = value.scope, site.node
+        if not isinstance(expr, ast.Name) or not isinstance(maker, Function) or not isinstance(call, ast.Call):
+            return (expr, value.scope) if expr is not None else None
+        made = self.calls.evaluator.values(call.func, site.module)
+        if any(isinstance(item, FunctionValue) and item.function is maker for item in made):
+            passed = argument_of(call, expr.id, maker)
+            if passed is not None:
+                return passed, site.module
+            expr = default_of(maker).get(expr.id, expr)
+        return expr, maker
 
     def _stop(self, expr: ast.expr, scope: Scope) -> tuple[float | None, bool]:
         evaluator = self.calls.evaluator
@@ -98,19 +118,19 @@ class Policies(Struct, eq=False):
                 return _wait(fact.kind.removeprefix("retry-wait-"))
         return "unknown"
 
-    def _on(self, value: Instance, expr: ast.expr | None) -> tuple[Value, ...] | None:
+    def _on(self, value: Instance, given: tuple[ast.expr, Scope] | None) -> tuple[Value, ...] | None:
         """The exceptions a policy retries: a type, a tuple of types, or tenacity's `retry_if_exception_type(...)`."""
-        assert value.scope is not None
         evaluator = self.calls.evaluator
-        if expr is None:
+        if given is None:
             fact = evaluator.fact(value)
             return tuple(Symbol(name) for name in fact.on_default) if fact else ()
+        expr, scope = given
         found: list[Value] = []
         if isinstance(expr, ast.BinOp):
-            sides = (self._on(value, expr.left), self._on(value, expr.right))
+            sides = (self._on(value, (expr.left, scope)), self._on(value, (expr.right, scope)))
             known = [side for side in sides if side is not None]
             return tuple(item for side in known for item in side) if len(known) == 2 else None
-        for item in evaluator.values(expr, value.scope):
+        for item in evaluator.values(expr, scope):
             fact = evaluator.fact(item)
             if isinstance(item, Instance) and fact and fact.kind == "retry-on-type" and item.call and item.scope:
                 types = keyword_or_position(item.call, fact.value_keyword, fact.value_position)
@@ -118,7 +138,7 @@ class Policies(Struct, eq=False):
             elif isinstance(item, Symbol | ClassValue):
                 found.append(item)
             elif not isinstance(item, FunctionValue):
-                found.extend(self.exceptions(expr, value.scope))
+                found.extend(self.exceptions(expr, scope))
             else:
                 return None
         return tuple(dict.fromkeys(found)) or None

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 from msgspec import Struct
 
 from safecall_lint.semantics.calls import argument, has_unpacking, keyword_or_position
-from safecall_lint.semantics.evaluation.arguments import argument_of
+from safecall_lint.semantics.evaluation.arguments import argument_of, default_of
 from safecall_lint.semantics.flow import own_nodes
 from safecall_lint.semantics.values import ClassValue, Constant, FunctionValue, Symbol, Value
 
@@ -160,7 +160,8 @@ class Replies(Struct, eq=False):
     def _passed(self, given: ast.expr | None, inner: Function, call: ast.Call, scope: Scope) -> int | None:
         if isinstance(given, ast.Name) and given.id in _names(inner):
             passed = argument_of(call, given.id, inner)
-            return self.status(passed, scope) if passed is not None else self.status(_default(given.id, inner), inner)
+            default = default_of(inner).get(given.id)
+            return self.status(passed, scope) if passed is not None else self.status(default, inner)
         return self.status(given, inner)
 
 
@@ -185,11 +186,3 @@ def _comes_back(headers: ast.expr | None) -> bool:
 
 def _names(function: Function) -> list[str]:
     return [*function.parameters, *(arg.arg for arg in function.node.args.kwonlyargs)]
-
-
-def _default(name: str, function: Function) -> ast.expr | None:
-    args = function.node.args
-    plain = [*args.posonlyargs, *args.args]
-    pairs = dict(zip(reversed([arg.arg for arg in plain]), reversed(args.defaults), strict=False))
-    only = {arg.arg: value for arg, value in zip(args.kwonlyargs, args.kw_defaults, strict=True) if value}
-    return {**pairs, **only}.get(name)

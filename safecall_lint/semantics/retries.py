@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from msgspec import Struct, field
+from msgspec.structs import replace
 
 from safecall_lint.semantics.attempted import outward
 from safecall_lint.semantics.exceptions import Exceptions
@@ -31,6 +32,7 @@ from safecall_lint.semantics.rounds import (
     succeeds,
     within,
 )
+from safecall_lint.semantics.scan import dotted
 from safecall_lint.semantics.values import FunctionValue, Instance, Object, Site, Value
 
 if TYPE_CHECKING:
@@ -228,8 +230,7 @@ class Retries(Struct, eq=False, dict=True):
         target = node.func if isinstance(node, ast.Call) else node
         site = Site(scope.module, node)
         for value in self.calls.evaluator.values(node, scope):
-            policy = self.policy(value, site)
-            if policy:
+            if policy := self.policy(value, site):
                 return policy
         for value in self.calls.evaluator.values(target, scope):
             if isinstance(value, FunctionValue) and (found := self._own_decorator(value.function, site, is_async)):
@@ -242,8 +243,7 @@ class Retries(Struct, eq=False, dict=True):
         for outer in (decorator, *decorator.functions.values()):
             wrappers = list(outer.functions.values())
             for wrapper in [item for item in wrappers if item.is_async == is_async] or wrappers:
-                policy = self._wrapper(wrapper, site)
-                if policy:
+                if policy := self._wrapper(wrapper, site):
                     return policy
         return None
 
@@ -253,7 +253,10 @@ class Retries(Struct, eq=False, dict=True):
         while isinstance(parent, Function):
             outside.update(parent.parameters)
             parent = parent.parent
-        return self._loop_over(wrapper, outside, site)
+        over = self._loop_over(wrapper, outside, site)
+        called = {dotted(item.node.func) for item in wrapper.scan.calls} & outside
+        inner = self.decorators(wrapper) if called and not over else []
+        return replace(inner[0], maker=None, function=wrapper, site=site) if inner else over
 
     def _loop_over(self, function: Function, names: set[str], site: Site) -> RetryPolicy | None:
         """A loop with `try` in `function` around a call of one of `names`."""

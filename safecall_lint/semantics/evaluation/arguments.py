@@ -19,3 +19,12 @@ def argument_of(call: ast.Call, name: str, function: Function) -> ast.expr | Non
         if index < len(call.args):
             return call.args[index]
     return None
+
+
+def default_of(function: Function) -> dict[str, ast.expr]:
+    """The defaults of a function's parameters, by name."""
+    args = function.node.args
+    plain = [*args.posonlyargs, *args.args]
+    pairs = dict(zip(reversed([arg.arg for arg in plain]), reversed(args.defaults), strict=False))
+    only = {arg.arg: value for arg, value in zip(args.kwonlyargs, args.kw_defaults, strict=True) if value}
+    return {**pairs, **only}
