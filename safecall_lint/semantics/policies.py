@@ -71,9 +71,7 @@ class Policies(Struct, eq=False):
         on = None if sorts else self._on(value, self._argument(value, site, fact.on_keyword, fact.on_position))
         return RetryPolicy(value, None, attempts, endless, wait, on, site)
 
-    def _argument(
-        self, value: Instance, site: Site, keyword: str, position: int = -1
-    ) -> tuple[ast.expr, Scope] | None:
+    def _argument(self, value: Instance, site: Site, keyword: str, position: int = -1) -> tuple[ast.expr, Scope] | None:
         """What a policy is given, and where that stands. Where a function of the project makes it, what is one of the
         function's parameters comes from the call at `site`, or is its default."""
         assert value.call is not None and value.scope is not None
