@@ -77,6 +77,7 @@ class Guarding(Struct, eq=False):
     def _waited(self, function: Function) -> Iterator[Instance | Object]:
         """The limiters that a function waits for, or asks whether it may go on: everything that those may be."""
         for hold in self.holding.holds(function, "limiter"):
+            yield hold.taken.value
             yield from self.calls.evaluator.of_kind(hold.taken.node, function, "limiter")
         for site in function.scan.calls:
             wait = self.calls.admission(site.node, function)

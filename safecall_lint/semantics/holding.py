@@ -126,7 +126,11 @@ class Holding(Struct, eq=False, dict=True):
         return [Taken(taken.value, taken.kind, expr) for taken in found[:1]]
 
     def _around_yield(self, function: Function, depth: int) -> Iterator[Taken]:
-        """What an async context manager holds where it yields."""
+        """What an async context manager holds where it yields, also one that a function gives."""
+        if not function.is_async and not function.is_generator:
+            for given in function.scan.returns:
+                if given.value is not None:
+                    yield from self.entered(given.value, function, depth)
         if not _MANAGERS & set(function.decorator_names) or not function.scan.yields:
             return
         _, frame = function.scan.yields[-1]
