@@ -98,7 +98,7 @@ def _inserted(rewrite: Rewrite, piece: Slice, project: Project) -> Iterator[Edit
         head = Head.of(source, module.tree, lambda name: project.locate(name, module.file) is not None)
         texts = dict(head.insertions(rewrite.imports))
         if rewrite.head:
-            end = source.line_starts[head.statements]
+            end = source.line_starts[head.below(rewrite.head)]
             texts[end] = texts.get(end, "") + head.text(rewrite.head)
         for at, text in texts.items():
             unended = 0 < at == len(source.utf8) and not source.utf8.endswith((b"\n", b"\r"))

@@ -37,14 +37,13 @@ class _New(Struct, frozen=True):
 
 class Head(Struct, frozen=True):
     """A file's first lines: comments, docstring and imports up to the first other code. `line` is their number; `ours`
-    tells the project's own modules from others; new code that follows the imports stands below `statements` lines, for
-    imports may stand under a condition or in a `try` too."""
+    tells the project's own modules from others; `others` are the statements that follow."""
 
     source: Source
     imports: Sequence[_Import]
     line: int
     ours: Callable[[str], bool]
-    statements: int = 0
+    others: Sequence[ast.stmt]
 
     @classmethod
     def of(cls, source: Source, tree: ast.Module, ours: Callable[[str], bool]) -> Head:
@@ -57,15 +56,23 @@ class Head(Struct, frozen=True):
             line = statement.end_lineno or line
             if isinstance(statement, _Import):
                 imports.append(statement)
-        others = [statement for statement in tree.body if _only_imports(statement) and statement.lineno > line]
-        statements = max((statement.end_lineno or line for statement in others), default=line)
-        if any(statement.lineno <= statements and isinstance(statement, _OWN) for statement in tree.body):
-            statements = line
-        return cls(source, imports, line, ours, statements)
+        return cls(source, imports, line, ours, [statement for statement in tree.body if statement.lineno > line])
+
+    def below(self, code: Sequence[str]) -> int:
+        """The number of lines above the place of new code: those of the imports that open the file, also the ones that
+        stand under a condition or in a `try`, and of those further down that the code needs."""
+        named = {node.id for one in code for node in ast.walk(ast.parse(one)) if isinstance(node, ast.Name)}
+        line, opening = self.line, True
+        for statement in self.others:
+            opening = opening and not isinstance(statement, _OWN)
+            bound = _imported(statement)
+            if bound and (opening or bound & named):
+                line = statement.end_lineno or line
+        return line
 
     def text(self, code: Sequence[str]) -> str:
         """New code below the imports, with the empty lines that its neighbours ask for."""
-        rows = self.source.lines[self.statements :]
+        rows = self.source.lines[self.below(code) :]
         below = next((number for number, row in enumerate(rows) if row.strip()), None)
         last = code[-1]
         wanted = 2 if "\ndef " in last or "\nasync def " in last or last.startswith(("def ", "async def ")) else 1
@@ -183,18 +190,18 @@ class Head(Struct, frozen=True):
         return _OURS if self.ours(name) else _OTHERS
 
 
-def _only_imports(statement: ast.stmt) -> bool:
-    """Whether a statement at module level does nothing but import, perhaps one thing or another."""
-    if isinstance(statement, _Import):
-        return True
-    if not isinstance(statement, ast.Try | ast.If):
-        return False
-    blocks = [statement.body, statement.orelse]
+def _imported(statement: ast.stmt) -> set[str]:
+    """The names that a statement at module level imports, where it does nothing else but tell one case from another."""
+    blocks = [[statement]]
+    if isinstance(statement, ast.Try | ast.If):
+        blocks = [statement.body, statement.orelse]
     if isinstance(statement, ast.Try):
         blocks += [statement.finalbody, *(handler.body for handler in statement.handlers)]
     inner = [item for body in blocks for item in body]
-    small = all(isinstance(item, _Import | ast.Assign | ast.Pass | ast.Expr | ast.Raise) for item in inner)
-    return small and any(isinstance(item, _Import) for item in inner)
+    if not all(isinstance(item, _Import | ast.Assign | ast.Pass | ast.Expr | ast.Raise) for item in inner):
+        return set()
+    aliases = (alias for item in inner if isinstance(item, _Import) for alias in item.names)
+    return {alias.asname or alias.name.partition(".")[0] for alias in aliases}
 
 
 def _name(node: _Import) -> str:

@@ -67,11 +67,20 @@ def test_an_import_stands_with_its_kind(before: str, names: list[str], after: st
             "import a\n\ntry:\n    import b\nexcept ImportError:\n    b = None\n\nX = 1\n",
             "import a\n\ntry:\n    import b\nexcept ImportError:\n    b = None\n\ndef f(): ...\n\n\nX = 1\n",
         ),
+        (
+            "import a\n\nif a.x:\n    a.y()\n\nimport c\n",
+            "import a\n\nif a.x:\n    a.y()\n\nimport c\n\ndef f(x: c.d): ...\n",
+        ),
+        (
+            "import a\n\n\ndef g(): ...\n\n\nimport c\n\n\nclass C: ...\n",
+            "import a\n\n\ndef g(): ...\n\n\nimport c\n\ndef f(x: c.d): ...\n\n\nclass C: ...\n",
+        ),
         ("import a\n\ndef g(): ...\n\nimport b\n", "import a\n\ndef f(): ...\n\n\ndef g(): ...\n\nimport b\n"),
     ],
 )
 def test_new_code_stands_below_all_imports(before: str, after: str) -> None:
     source = Source("m.py", before)
     head = Head.of(source, ast.parse(before), lambda _: False)
-    end = source.line_starts[head.statements]
-    assert source.apply((Edit(source.span(end, end), head.text(["def f(): ..."])),)) == after
+    code = ["def f(): ..."] if "c.d" not in after else ["def f(x: c.d): ..."]
+    end = source.line_starts[head.below(code)]
+    assert source.apply((Edit(source.span(end, end), head.text(code)),)) == after
