@@ -75,7 +75,7 @@ class BlockingCallInAsync(Visitor):
             help="await `asyncio.sleep`"
             if sleeps
             else "await an async client, or hand the call to `asyncio.to_thread`",
-            fix=self._awaited_sleep(node) if sleeps else self._threaded(node),
+            fix=self._awaited_sleep(node) if sleeps else self._threaded(node, block),
             strict=_once(self._function, self.semantics),
         )
 
@@ -92,7 +92,7 @@ class BlockingCallInAsync(Visitor):
             labels=labels,
             notes=[_ONE_THREAD],
             help="await an async client there, or hand this call to `asyncio.to_thread`",
-            fix=self._threaded(node),
+            fix=self._threaded(node, block),
             confidence=Confidence.MEDIUM if doubtful else Confidence.HIGH,
             strict=_strict(block, self._function, self.semantics),
         )
@@ -119,8 +119,12 @@ class BlockingCallInAsync(Visitor):
 
     # -- fixes ---------------------------------------------------------------------------------------------------
 
-    def _threaded(self, node: cst.Call) -> Rewrite | None:
-        """The call handed to a thread, where its result is what the code uses: no context manager, no stream."""
+    def _threaded(self, node: cst.Call, block: Block) -> Rewrite | None:
+        """The call handed to a thread, where its result is what the code uses: no context manager, no stream, no
+        connection whose every later call would block as well."""
+        fact = self.semantics.evaluator.facts.fact(block.name)
+        if fact is not None and fact.kind == "blocking" and fact.close:
+            return None
         parent = self.context.stack[-2]
         streams = bool(given(self.semantics.evaluator, self.context.call(node), "stream", self.context.scope))
         if isinstance(parent, cst.WithItem | cst.For | cst.CompFor | cst.Await) or streams:
