@@ -11,6 +11,7 @@ from msgspec import Struct
 
 from safecall_lint.finding import Safety
 from safecall_lint.semantics.calls import argument
+from safecall_lint.semantics.lifetimes import Fate
 from safecall_lint.semantics.model import Function, Module, Scope
 from safecall_lint.semantics.roles import in_loop
 from safecall_lint.semantics.scan import CallSite, dotted
@@ -64,7 +65,8 @@ class UnboundedStreamQueue(Visitor):
             return
         if ends.gets and all(self._answers(row) for row in ends.gets):
             return
-        if not puts and not ends.gets and self._handed_on() < 2:
+        handed = self._handed_on()
+        if not puts and ((not ends.gets and handed < 2) or (not handed and self._stays(node))):
             return
         labels = [(Site(where.module, site.node), "filled here") for site, where in puts[:1]]
         labels += [(Site(where.module, site.node), "emptied here") for site, where in ends.gets[:1]]
@@ -134,6 +136,11 @@ class UnboundedStreamQueue(Visitor):
         same = same and isinstance(self.context.scope, Function)
         unknown = same and value.call is None and self.semantics.evaluator.kind(value) == "queue"
         return unknown or self._starts(value) == made
+
+    def _stays(self, node: cst.Call) -> bool:
+        """Whether a queue never leaves the function that makes it, so that nobody else can fill it."""
+        site, scope = self.context.site(node), self.context.scope
+        return site is not None and self.semantics.lifetimes.fate(site.node, scope) is Fate.USED
 
     def _handed_on(self) -> int:
         """To how many calls a local queue is given."""
