@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
 import libcst as cst
 
@@ -14,14 +16,23 @@ from safecall_lint.semantics.values import Constant, Site
 from safecall_lint.visiting.rewriting import spelled, with_keyword
 from safecall_lint.visiting.visitor import Rewrite, Visitor
 
+if TYPE_CHECKING:
+    from safecall_lint.semantics import Semantics
+    from safecall_lint.semantics.model import Scope
+
 _EVENTS = frozenset({"startup", "shutdown"})
 _KEYWORDS = ("on_startup", "on_shutdown")
+_WORDS = re.compile(rb"\bon_(?:event|startup|shutdown)\b|\badd_event_handler\b")
 _GONE = "removed in Starlette 1.0; FastAPI keeps `on_event`, deprecated, and only without `lifespan=`"
 _HELP = "move both halves into one `lifespan` context manager"
 
 
 class DeprecatedStartupHook(Visitor):
     needs = (frozenset({".on_event", ".add_event_handler", "app"}),)
+
+    @classmethod
+    def worth(cls, semantics: Semantics, scopes: Sequence[Scope]) -> bool:
+        return not scopes or _WORDS.search(scopes[0].module.source.utf8) is not None
 
     def visit_Decorator(self, node: cst.Decorator) -> None:
         if isinstance(node.decorator, cst.Call) and self._registers(node.decorator, "on_event"):

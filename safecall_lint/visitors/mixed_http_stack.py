@@ -41,63 +41,12 @@ class MixedHttpStack(Visitor):
 
     @classmethod
     def worth(cls, semantics: Semantics, scopes: Sequence[Scope]) -> bool:
-        return not scopes or any(scope.scan.tries or _hands_over(scope) for scope in scopes)
+        return not scopes or any(_catches(semantics, scope) or _hands_over(semantics, scope) for scope in scopes)
 
     def visit_Call(self, node: cst.Call) -> None:
-        call = self.context.call(node)
-        fact = self._made(call) if call.keywords else None
-        if fact and fact.kind == "client" and fact.accepts and not self._aliased():
-            for name in (fact.inner_keyword, fact.timeout_keyword, fact.overrides_limits):
-                self._argument(node, name, fact, "here" if fact.inner_keyword else "at the first call")
-        elif call.keywords and (owner := self._asked(call)) and owner.accepts and not self._aliased():
-            self._argument(node, owner.call_timeout, owner, "here")
-
-    def _made(self, call: ast.Call) -> Fact | None:
-        """What a call makes: an object of a library, or of a first-party subclass that takes the same arguments."""
-        evaluator, scope = self.semantics.evaluator, self.context.scope
-        fact = self.semantics.calls.symbol(call, scope)
-        if fact is not None:
-            return fact
-        if ast.unparse(call.func) == "super().__init__" and isinstance(scope, Function) and scope.cls:
-            return evaluator.library_base(scope.cls)
-        values = [value for value in evaluator.values(call.func, scope) if isinstance(value, ClassValue)]
-        plain = [value for value in values if evaluator.method(value.cls, "__init__") is None]
-        return evaluator.library_base(plain[0].cls) if plain else None
-
-    def _asked(self, call: ast.Call) -> Fact | None:
-        """The client that a call sends a request by, or asks for a copy with other options."""
-        for value in self.semantics.evaluator.values(call.func, self.context.scope):
-            fact = self.semantics.evaluator.fact(value.owner) if isinstance(value, Member) else None
-            if isinstance(value, Member) and fact and fact.kind == "client":
-                return fact if is_request(fact, value.path) or value.path[-1] in fact.fluent else None
-        return None
-
-    def _aliased(self) -> bool:
-        return self.semantics.roles.everywhere.written(_ALIAS, self.context.module)
-
-    def _argument(self, node: cst.Call, name: str, owner: Fact, when: str) -> None:
-        arg = keyword(node, name) if name else None
-        values = self.context.values(arg.value) if arg else ()
-        if arg is None or len(values) != 1 or not isinstance(values[0], Instance | Object):
-            return
-        given = self.semantics.evaluator.fact(values[0])
-        if given is None or not given.stack or given.library not in self._stacks():
-            return
-        if given.library not in owner.accepts and not self._old(owner):
-            self._wrong(arg, _Given(values[0], given), owner, f"`{owner.accepts[-1]}` objects only", when)
-        elif _differs(given, owner):
-            self._wrong(arg, _Given(values[0], given), owner, f"{_article(owner.style)} client", when)
-
-    def _stacks(self) -> frozenset[str]:
-        """The libraries that other clients can stand on."""
-        facts = self.semantics.evaluator.facts.facts.values()
-        return frozenset(name for fact in facts for name in fact.accepts)
-
-    def _old(self, owner: Fact) -> bool:
-        """Whether the project holds the SDK at a version that stood on the other stack."""
-        return bool(owner.stack_since) and self.semantics.requirements.below(
-            owner.library, owner.stack_since, self.context.module
-        )
+        for name, found, owner, takes, when in _mixed(self.semantics, self.context.call(node), self.context.scope):
+            if arg := keyword(node, name):
+                self._wrong(arg, found, owner, takes, when)
 
     def _wrong(self, arg: cst.Arg, found: _Given, owner: Fact, takes: str, when: str) -> None:
         value, given, short = found.value, found.fact, owner.name.rpartition(".")[2]
@@ -141,15 +90,12 @@ class MixedHttpStack(Visitor):
             return
         caught = self.semantics.exceptions.caught(self.context.expr(node.type), scope) or ()
         raised = self._raised(twin, scope)
-        libraries = {self._library(value) for value in caught}
-        if len(raised) != 1 or len(libraries) != 1 or not libraries <= self._stacks() or libraries & raised:
+        libraries = {_library(value) for value in caught}
+        if len(raised) != 1 or len(libraries) != 1 or not libraries <= _stacks() or libraries & raised:
             return
         (other,), (own,) = libraries, raised
-        if own in self._stacks() and not self._aliased():
+        if own in _stacks() and not _aliased(self.semantics, scope):
             self._dead(node, own, other)
-
-    def _library(self, value: Value) -> str:
-        return value.name.partition(".")[0] if isinstance(value, Symbol) else ""
 
     def _raised(self, block: ast.Try, scope: Function) -> frozenset[str]:
         """The libraries whose requests a `try` body makes; "" stands for code that is not known."""
@@ -205,8 +151,83 @@ def _keywords() -> frozenset[str]:
     return frozenset(names | {fact.overrides_limits for fact in taking} | {fact.call_timeout for fact in taking})
 
 
-def _hands_over(scope: Scope) -> bool:
-    return any(item.arg in _keywords() for site in scope.scan.calls for item in site.node.keywords)
+@cache
+def _stacks() -> frozenset[str]:
+    """The libraries that other clients can stand on."""
+    return frozenset(name for fact in knowledge().facts.values() for name in fact.accepts)
+
+
+def _library(value: Value) -> str:
+    return value.name.partition(".")[0] if isinstance(value, Symbol) else ""
+
+
+def _mixed(semantics: Semantics, call: ast.Call, scope: Scope) -> Iterator[tuple[str, _Given, Fact, str, str]]:
+    """The arguments of a call that its client cannot take: by which name, what is given, to what, what that takes, and
+    when it fails."""
+    passed = {item.arg: item.value for item in call.keywords if item.arg in _keywords()}
+    fact = _made(semantics, call, scope) if passed else None
+    if fact and fact.kind == "client" and fact.accepts:
+        owner, names = fact, [fact.inner_keyword, fact.timeout_keyword, fact.overrides_limits]
+        when = "here" if fact.inner_keyword else "at the first call"
+    elif passed and (asked := _asked(semantics, call, scope)) and asked.accepts:
+        owner, names, when = asked, [asked.call_timeout], "here"
+    else:
+        return
+    if _aliased(semantics, scope):
+        return
+    for name in filter(None, names):
+        values = semantics.evaluator.values(passed[name], scope) if name in passed else ()
+        value = values[0] if len(values) == 1 else None
+        given = semantics.evaluator.fact(value) if isinstance(value, Instance | Object) else None
+        if not isinstance(value, Instance | Object) or not given or not given.stack or given.library not in _stacks():
+            continue
+        if given.library not in owner.accepts and not _old(semantics, owner, scope):
+            yield name, _Given(value, given), owner, f"`{owner.accepts[-1]}` objects only", when
+        elif _differs(given, owner):
+            yield name, _Given(value, given), owner, f"{_article(owner.style)} client", when
+
+
+def _made(semantics: Semantics, call: ast.Call, scope: Scope) -> Fact | None:
+    """What a call makes: an object of a library, or of a first-party subclass that takes the same arguments."""
+    evaluator = semantics.evaluator
+    fact = semantics.calls.symbol(call, scope)
+    if fact is not None:
+        return fact
+    if ast.unparse(call.func) == "super().__init__" and isinstance(scope, Function) and scope.cls:
+        return evaluator.library_base(scope.cls)
+    values = [value for value in evaluator.values(call.func, scope) if isinstance(value, ClassValue)]
+    plain = [value for value in values if evaluator.method(value.cls, "__init__") is None]
+    return evaluator.library_base(plain[0].cls) if plain else None
+
+
+def _asked(semantics: Semantics, call: ast.Call, scope: Scope) -> Fact | None:
+    """The client that a call sends a request by, or asks for a copy with other options."""
+    for value in semantics.evaluator.values(call.func, scope):
+        fact = semantics.evaluator.fact(value.owner) if isinstance(value, Member) else None
+        if isinstance(value, Member) and fact and fact.kind == "client":
+            return fact if is_request(fact, value.path) or value.path[-1] in fact.fluent else None
+    return None
+
+
+def _aliased(semantics: Semantics, scope: Scope) -> bool:
+    return semantics.roles.everywhere.written(_ALIAS, scope.module)
+
+
+def _old(semantics: Semantics, owner: Fact, scope: Scope) -> bool:
+    """Whether the project holds the SDK at a version that stood on the other stack."""
+    return bool(owner.stack_since) and semantics.requirements.below(owner.library, owner.stack_since, scope.module)
+
+
+def _hands_over(semantics: Semantics, scope: Scope) -> bool:
+    return any(True for site in scope.scan.calls for _ in _mixed(semantics, site.node, scope))
+
+
+def _catches(semantics: Semantics, scope: Scope) -> bool:
+    """Whether a handler names a class of an HTTP stack."""
+    blocks = (block.node for block in scope.scan.tries)
+    types = (handler.type for block in blocks if isinstance(block, ast.Try) for handler in block.handlers)
+    caught = (semantics.exceptions.caught(one, scope) or () for one in types if one is not None)
+    return any(_library(value) in _stacks() for values in caught for value in values)
 
 
 def _article(style: str) -> str:

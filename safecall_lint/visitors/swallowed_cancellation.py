@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import libcst as cst
@@ -18,6 +19,8 @@ from safecall_lint.visiting.rewriting import before_handler, ending_in_raise, sp
 from safecall_lint.visiting.visitor import Rewrite, Visitor
 
 if TYPE_CHECKING:
+    from safecall_lint.semantics import Semantics
+    from safecall_lint.semantics.model import Scope
     from safecall_lint.semantics.scan import CallSite, Frame
 
 _CANCELLED = "asyncio.CancelledError"
@@ -34,6 +37,11 @@ _KEEPS = frozenset({"set_exception", "append", "put", "put_nowait", "set_result"
 
 class SwallowedCancellation(Visitor):
     needs = (frozenset({"except:cancellation", "except:exit", "except:all"}),)
+
+    @classmethod
+    def worth(cls, semantics: Semantics, scopes: Sequence[Scope]) -> bool:
+        functions = (scope for scope in scopes if isinstance(scope, Function) and scope.is_async)
+        return any(one.is_generator or cls._waits(block.node, one) for one in functions for block in one.scan.tries)
 
     def visit_Try(self, node: cst.Try) -> None:
         block, function = self.context.twin(node), self.context.function
@@ -69,7 +77,7 @@ class SwallowedCancellation(Visitor):
     # -- is there a cancellation to swallow ----------------------------------------------------------------------
 
     @staticmethod
-    def _waits(block: ast.Try, function: Function) -> bool:
+    def _waits(block: ast.stmt, function: Function) -> bool:
         """Whether the body waits for work of its own. What is only a task may have been cancelled by itself."""
         scan = function.scan
         entered = [item for item in scan.withs if isinstance(item.node, ast.AsyncWith) and within(item.frame, block)]

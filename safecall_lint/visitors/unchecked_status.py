@@ -32,7 +32,12 @@ class UncheckedStatus(Visitor):
 
     @classmethod
     def worth(cls, semantics: Semantics, scopes: Sequence[Scope]) -> bool:
-        return any(_reads_body(semantics, scope) for scope in scopes if isinstance(scope, Function))
+        return any(_read(semantics, scope) for scope in scopes if isinstance(scope, Function))
+
+    @classmethod
+    def strict_at_most(cls, semantics: Semantics, scopes: Sequence[Scope]) -> bool:
+        functions = (scope for scope in scopes if isinstance(scope, Function))
+        return all(_from_outside(response) for one in functions for response in _read(semantics, one))
 
     def visit_Call(self, node: cst.Call) -> None:
         if isinstance(node.func, cst.Attribute):
@@ -123,12 +128,13 @@ class UncheckedStatus(Visitor):
         return next((item for item in reversed(self.context.stack) if isinstance(item, cst.SimpleStatementLine)), None)
 
 
-def _reads_body(semantics: Semantics, function: Function) -> bool:
-    """Whether a function takes the body out of a response."""
+def _read(semantics: Semantics, function: Function) -> list[Response]:
+    """The responses that a function takes the body out of."""
     read = [site.node.func for site in function.scan.calls]
     read += [item.value for item in function.scan.returns if item.value is not None]
     taken = [expr.value for expr in read if isinstance(expr, ast.Attribute) and expr.attr in {"json", *_BODIES}]
-    return any(semantics.responses.of(value) for expr in taken for value in semantics.evaluator.values(expr, function))
+    values = (value for expr in taken for value in semantics.evaluator.values(expr, function))
+    return [response for value in values if (response := semantics.responses.of(value))]
 
 
 def _nothing(value: Value) -> bool:
