@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
 COUNTS: Final = frozenset({"incr", "incrby", "incrbyfloat", "hincrby"})
 EXPIRES: Final = frozenset({"expire", "pexpire", "expireat", "pexpireat"})
-READS: Final = frozenset({"get", "hget"})
-WRITES: Final = frozenset({"set", "setex", "hset", "psetex"})
+READS: Final = frozenset({"get", "hget", "hgetall", "hmget"})
+WRITES: Final = frozenset({"set", "setex", "psetex", "hset", "hmset"})
 SIZES: Final = frozenset({"zcard", "zcount", "llen", "scard"})
 ADDS: Final = frozenset({"zadd", "lpush", "rpush", "sadd"})
 COMMANDS: Final = COUNTS | EXPIRES | READS | WRITES | SIZES | ADDS

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from safecall_lint.semantics.scan import Binding, CallSite, Frame
 
 _FAMILY: Final = {"z": "z", "l": "l", "r": "l", "s": "s"}
+_OF_HASHES: Final = frozenset({"hget", "hgetall", "hmget", "hset", "hmset", "hincrby"})
 _TIMES: Final = frozenset({"ttl", "pttl"})
 _ASKS: Final = COMMANDS | {"exists"}
 _ORDER: Final = (ast.Lt, ast.LtE, ast.Gt, ast.GtE)
@@ -76,10 +77,12 @@ class Counters(Struct, eq=False):
         one, two = first.name, second.name
         if one in SIZES:
             return two in ADDS and _FAMILY[one[0]] == _FAMILY[two[0]] and self._is_tested(first, function)
-        if one not in READS or (one == "hget") != (two in ("hset", "hincrby")):
+        if one not in READS or (one in _OF_HASHES) != (two in _OF_HASHES):
             return False
         if two in WRITES:
-            return _counts_on(first, second, function)
+            sure = one not in _OF_HASHES and _counts_on(first, second, function, set())
+            changed = set() if sure else _changed(first, function)
+            return sure or (_counts_on(first, second, function, changed) and self._is_tested(first, function))
         return two in COUNTS and self._is_tested(first, function) and _at_once(first, second, function)
 
     def _is_tested(self, command: Command, function: Function) -> bool:
@@ -199,12 +202,30 @@ def _compares(sites: list[CallSite], function: Function) -> bool:
     )
 
 
-def _counts_on(first: Command, second: Command, function: Function) -> bool:
-    """Whether what is written is what was read plus something."""
+def _counts_on(first: Command, second: Command, function: Function, changed: set[str]) -> bool:
+    """Whether what is written is what was read plus something, or one of the names that such a sum is `changed` to."""
     read = first.result()
     known = _bound_from([read], function)
-    sums = (node for given in second.node.args[1:] for node in ast.walk(given) if isinstance(node, ast.BinOp))
-    return any(_holds(node, [read], known) for node in sums)
+    given = [*second.node.args[1:], *(keyword.value for keyword in second.node.keywords)]
+    for node in (part for value in given for part in ast.walk(value)):
+        if isinstance(node, ast.BinOp) and _holds(node, [read], known):
+            return True
+        if isinstance(node, ast.Name) and node.id in changed:
+            return True
+    return False
+
+
+def _changed(first: Command, function: Function) -> set[str]:
+    """The names that hold what was read plus something."""
+    known = _bound_from([first.result()], function)
+    return {name for name in known if any(map(_is_sum, function.scan.bindings[name]))}
+
+
+def _is_sum(row: Binding) -> bool:
+    """Whether a name is bound to something that is computed."""
+    source = _source(row)
+    sums = source is not None and any(isinstance(node, ast.BinOp) for node in ast.walk(source))
+    return sums or isinstance(row.statement, ast.AugAssign)
 
 
 def _holds(node: ast.AST, sites: Iterable[CallSite], names: set[str]) -> bool:

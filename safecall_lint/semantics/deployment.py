@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from safecall_lint.semantics.project import Project
 
 _UNITS = ("pyproject.toml", "setup.py", "setup.cfg", "requirements.txt")
-_SKIPPED = "node_modules|site-packages|venv|__pycache__|tests|test|build|dist"
+_SKIPPED = "node_modules|site-packages|venv|__pycache__|tests|test|build|dist|examples|example|samples"
 _WALKED = rf"(?!\.|(?:{_SKIPPED})/)[^/]+/|{NAMES}"
 _MAX_FOLDERS = 1500
 _MAX_FILES = 500

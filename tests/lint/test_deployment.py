@@ -200,6 +200,7 @@ ONE = {
     "a worker for each core": ("gunicorn.conf.py", "import os\nworkers = os.cpu_count()\n"),
     "a workflow": (".github/workflows/deploy.yml", "jobs:\n  up:\n    run: gunicorn app:app --workers 4\n"),
     "somebody else's part of a chart": ("values.yaml", "postgresql:\n  replicaCount: 2\n"),
+    "an example for others": ("examples/app.yaml", "kind: Deployment\nspec: {replicas: 3}\n"),
     "a worker alone": ("compose.yml", "services:\n  jobs:\n    command: celery -A app worker\n"),
     "one worker": ("main.py", "import uvicorn\nuvicorn.run('app:app', workers=1)\n"),
 }
