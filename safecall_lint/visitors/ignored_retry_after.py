@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import libcst as cst
 
 from safecall_lint.semantics.flow import own_nodes, ways_out
-from safecall_lint.semantics.values import Site, Symbol
+from safecall_lint.semantics.values import Constant, Container, Site, Symbol
 from safecall_lint.visiting.heeding import heeded
 from safecall_lint.visiting.visitor import Visitor
 
@@ -50,7 +50,7 @@ class IgnoredRetryAfter(Visitor):
         """The test or handler that makes this pause one after a 429 or 503."""
         for frame in site.frame.chain() if site.frame else ():
             node = frame.node
-            if isinstance(node, ast.If) and frame.section == "body" and _asks(node.test):
+            if isinstance(node, ast.If) and frame.section == "body" and self._asks(node.test, function):
                 return node.test
             if isinstance(node, ast.Match) and (case := _case(node, site)) is not None and _asks(case.pattern):
                 return case.pattern
@@ -63,6 +63,19 @@ class IgnoredRetryAfter(Visitor):
             if isinstance(node, _LOOPS):
                 return None
         return None
+
+    def _asks(self, test: ast.expr, function: Function) -> bool:
+        """Whether a test is one for 429 or 503, written out or by the name of a collection that holds it."""
+        named = (node for node in ast.walk(test) if isinstance(node, ast.Compare) and isinstance(node.ops[0], ast.In))
+        sets = (item for node in named for item in self.semantics.evaluator.values(node.comparators[0], function))
+        held = {
+            item.value
+            for one in sets
+            if isinstance(one, Container)
+            for item in one.elements
+            if isinstance(item, Constant)
+        }
+        return _asks(test) or bool(held & _STATUSES)
 
     def _limited(self, handler: ast.ExceptHandler, function: Function) -> bool:
         """Whether a handler names an exception that stands for one of these statuses alone."""

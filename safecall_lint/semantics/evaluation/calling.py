@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from safecall_lint.semantics.evaluate import Evaluator
     from safecall_lint.semantics.model import Function, Scope
 
-_COPIES = frozenset(f"builtins.{name}" for name in ("list", "tuple", "set", "sorted", "reversed"))
+_COPIES = frozenset(f"builtins.{name}" for name in ("list", "tuple", "set", "frozenset", "sorted", "reversed"))
 _TRANSPARENT: Final = {
     "typing.cast": 1,
     "functools.wraps": 0,
