@@ -227,3 +227,16 @@ def _raises_timeout(body: list[ast.stmt]) -> bool:
             if "Timeout" in name or "TimedOut" in name:
                 return True
     return False
+
+
+def in_raising_handler(block: ast.Try, function: Function) -> bool:
+    """Whether a `try` cleans up in a handler that raises in the end, or that keeps what it caught for later."""
+    frame = next((item.frame for item in function.scan.tries if item.node is block), None)
+    for around in frame.chain() if frame else ():
+        if isinstance(around.node, ast.Try) and around.section == "handler":
+            handler = around.node.handlers[around.position]
+            kept = (node.value for node in own_nodes(handler.body) if isinstance(node, ast.Assign))
+            keeps = any(isinstance(value, ast.Name) and value.id == handler.name for value in kept)
+            if keeps or not ways_out(handler.body) - {"raise"}:
+                return True
+    return False
