@@ -104,7 +104,8 @@ class StackedRetries(RetryVisitor):
             if self._meets(policy, vendor.fact):
                 self._client(place, policy.attempts, vendor, own)
             return
-        for loop in self.semantics.retries.loops(function):
+        loops = [] if self.semantics.attempts.swallowed(function) else self.semantics.retries.loops(function)
+        for loop in loops:
             if self._again(loop):
                 self._layers(place, policy.attempts, loop.site, loop.attempts)
                 return
