@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from safecall_lint.semantics.evaluate import Evaluator
 
 _RAISES = "raise_for_status"
+_HOPS = 4
 _LOGS = frozenset(
     {"debug", "info", "warning", "warn", "error", "exception", "critical", "log", "print", "trace", "success", "write"}
 )
@@ -118,6 +119,26 @@ class Responses(Struct, eq=False):
         return self.looks(made) or any(
             self.looks(item) for call in handed for item in self.evaluator.callees(call, made)
         )
+
+    def checked_between(self, expr: ast.expr | None, scope: Scope, depth: int = _HOPS) -> bool:
+        """Whether a function of the project that hands a response on looks at its status: the one that an expression
+        calls, or one that gave it to that one."""
+        call = expr.value if isinstance(expr, ast.Await) else expr
+        if not isinstance(call, ast.Call) or depth == 0:
+            return False
+        for callee in self.evaluator.callees(call, scope):
+            given = (item.value for item in callee.scan.returns)
+            if self.looks(callee) or any(
+                self.checked_between(source, callee, depth - 1)
+                for value in given
+                for source in (self._sources(value, callee) if isinstance(value, ast.Name) else (value,))
+            ):
+                return True
+        return False
+
+    @staticmethod
+    def _sources(name: ast.Name, function: Function) -> Iterator[ast.expr | None]:
+        yield from (row.value for row in function.scan.bindings.get(name.id, ()))
 
     @staticmethod
     def hooked_later(client: Instance | Object | None, module: Module) -> bool:

@@ -92,7 +92,10 @@ class UncheckedStatus(Visitor):
             return False
         if not isinstance(expr, cst.Name):
             return isinstance(expr, cst.Call | cst.Await)
-        rows = [row for row, _ in function.lookup(expr.value)]
+        found = function.lookup(expr.value)
+        rows = [row for row, _ in found]
+        if any(responses.checked_between(row.value, owner) for row, owner in found):
+            return False
         if any(row.form not in ("assign", "with", "annotation") for row in rows):
             return False
         return not responses.checked_here(expr.value, response.fact, function)
