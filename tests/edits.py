@@ -98,6 +98,29 @@ def _module_appears(root: Path, chance: random.Random) -> None:
             _rewrite(path, chance.choice(texts))
 
 
+def _project_appears(root: Path, chance: random.Random) -> None:
+    """A project that offers a package of a name that is imported from somewhere, with the code of a module."""
+    texts = [path.read_text("utf-8", "replace") for path in _files(root)]
+    names = sorted({name for text in texts for name in re.findall(r"^(?:from|import) (\w+)", text, re.MULTILINE)})
+    if names:
+        folder = root / f"project{chance.randrange(5)}"
+        package = folder / chance.choice([".", "src"]) / chance.choice(names)
+        package.mkdir(parents=True, exist_ok=True)
+        _rewrite(package / chance.choice(["__init__.py", "inner.py"]), chance.choice(texts))
+        _rewrite(folder / "pyproject.toml", chance.choice(_MANIFESTS["pyproject.toml"]).format(chance.randrange(9)))
+
+
+def _project_depended_on(root: Path, chance: random.Random) -> None:
+    other = chance.choice(["dependencies = ['p{}']", "urls.path = 'project{}'"]).format(chance.randrange(5))
+    _rewrite(chance.choice(_files(root)).parent / "pyproject.toml", f"[project]\nname = 'x'\n{other}\n")
+
+
+def _project_lost(root: Path, chance: random.Random) -> None:
+    found = sorted(root.glob("project[0-9]"))
+    if found:
+        shutil.rmtree(chance.choice(found))
+
+
 def _package_changed(root: Path, chance: random.Random) -> None:
     path = chance.choice(_files(root)).parent / "__init__.py"
     if path.exists():
@@ -124,4 +147,5 @@ def _file_touched(root: Path, chance: random.Random) -> None:
 EDITS: list[Edit] = [
     *(_comment, _line_lost, _word_changed, _word_changed, _names_swapped, _names_swapped, _file_lost, _file_moved),
     *(_file_copied, _module_appears, _package_changed, _manifest_changed, _manifest_changed, _file_touched),
+    *(_project_appears, _project_appears, _project_depended_on, _project_lost),
 ]
