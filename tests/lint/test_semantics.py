@@ -332,6 +332,19 @@ PACKAGES = {
             reveal(inner.wait)  # 5
             """,
     },
+    "folders without __init__, imported by their dotted names": {
+        "pyproject.toml": "",
+        "shop/http/client.py": "import httpx\nclient = httpx.AsyncClient()",
+        "use.py": """
+            import shop.http.client
+            import shop.http.missing
+            reveal(shop.http.client.client)  # client
+            reveal(shop.http.missing.client)  # unknown
+            reveal(shop.http.client)  # unknown
+            def use():
+                reveal(shop.http.client.client)  # client
+            """,
+    },
     "what `__all__` lets a star bring": {
         "pyproject.toml": "",
         "plain.py": """

@@ -33,8 +33,17 @@ def attribute_result(ev: Evaluator, expr: ast.Attribute, scope: Scope) -> Iterab
     stored = tuple(_stored(ev, expr, scope))
     if not stored or ".state." not in f".{dotted(expr)}":
         for value in ev.values(expr.value, scope):
-            yield from attribute(ev, value, expr.attr)
+            yield from _below(ev, value, expr, scope) or attribute(ev, value, expr.attr)
     yield from stored
+
+
+def _below(ev: Evaluator, value: Value, expr: ast.Attribute, scope: Scope) -> tuple[Value, ...]:
+    """A module below folders that are no packages: `shop.http.client` after `import shop.http.client`."""
+    path = dotted(expr)
+    if not isinstance(value, Symbol) or path != f"{value.name}.{expr.attr}":
+        return ()
+    known = path.partition(".")[0] in ev.facts.packages or ev.project.locate(path, scope.module.file) is None
+    return () if known else ev.imported(path, scope.module)
 
 
 def _stored(ev: Evaluator, expr: ast.Attribute, scope: Scope) -> Iterable[Value]:
