@@ -10,7 +10,7 @@ import libcst as cst
 from safecall_lint.finding import Confidence, Safety
 from safecall_lint.semantics.keywords import given
 from safecall_lint.semantics.model import Function, Scope
-from safecall_lint.semantics.values import Site
+from safecall_lint.semantics.values import ClassValue, Site
 from safecall_lint.visiting.rewriting import spelled, with_first
 from safecall_lint.visiting.visitor import Rewrite, Visitor
 
@@ -121,9 +121,12 @@ class BlockingCallInAsync(Visitor):
 
     def _threaded(self, node: cst.Call, block: Block) -> Rewrite | None:
         """The call handed to a thread, where its result is what the code uses: no context manager, no stream, no
-        connection whose every later call would block as well."""
+        connection whose every later call would block as well, and no object of the project, which may belong to the
+        thread and the context that it was made in."""
         fact = self.semantics.evaluator.facts.fact(block.name)
         if fact is not None and fact.kind == "blocking" and fact.close:
+            return None
+        if any(isinstance(value, ClassValue) for value in self.context.values(node.func)):
             return None
         parent = self.context.stack[-2]
         streams = bool(given(self.semantics.evaluator, self.context.call(node), "stream", self.context.scope))

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import libcst as cst
 
 from safecall_lint.finding import Safety
+from safecall_lint.semantics.keywords import may_pass
 from safecall_lint.semantics.lifetimes import Fate
 from safecall_lint.semantics.model import Class, Function
 from safecall_lint.semantics.uses import closes_argument
@@ -73,6 +74,8 @@ class ClientNeverClosed(Visitor):
         rest = [item for item in block.body[block.body.index(line) + 1 :] if isinstance(item, cst.BaseStatement)]
         if len(line.body) != 1 or not rest or (fact.style == "async" and not self._is_async()):
             return None
+        if self._outlives(name):
+            return None
         rest[0] = flush(rest[0])
         item = cst.WithItem(node, asname=cst.AsName(cst.Name(name)))
         entered = cst.With(
@@ -88,6 +91,23 @@ class ClientNeverClosed(Visitor):
             nodes={block: block.with_changes(body=[*kept, entered])},
             risk="what the block hands out must not use the client later",
         )
+
+    def _outlives(self, name: str) -> bool:
+        """Whether something that still reads from the client may leave the function: an inner function, or the answer
+        to a call that may ask for a stream."""
+        scope = self.context.function
+        if scope is None:
+            return False
+        for node in ast.walk(scope.node):
+            inner = isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda) and node is not scope.node
+            if inner and _mentions(node, name):
+                return True
+            if isinstance(node, ast.Return) and node.value is not None:
+                calls = (item for item in ast.walk(node.value) if isinstance(item, ast.Call))
+                streams = (may_pass(self.semantics.evaluator, call, "stream", scope) for call in calls)
+                if _mentions(node.value, name) and any(streams):
+                    return True
+        return False
 
     def _is_async(self) -> bool:
         return self.context.function is not None and self.context.function.is_async
@@ -145,6 +165,10 @@ def _releases(node: ast.AST, name: str) -> bool:
 
 def _is_attribute(node: ast.expr, name: str) -> bool:
     return isinstance(node, ast.Attribute) and node.attr == name
+
+
+def _mentions(node: ast.AST, name: str) -> bool:
+    return any(isinstance(item, ast.Name) and item.id == name for item in ast.walk(node))
 
 
 def _target(statement: cst.CSTNode, node: cst.Call) -> str | None:
