@@ -20,7 +20,7 @@ Wait = Literal["none", "fixed", "growing", "jitter", "unknown"]
 
 class RetryPolicy(Struct, frozen=True):
     """A retry by decorator, wrapper or iterator. `attempts` as in `RetryLoop`; `on` are the exceptions retried, None
-    where a predicate decides; `maker` is what was called to make it."""
+    where a predicate decides; `maker` is what was called to make it; `sorts` where it gives up for some of them."""
 
     maker: Instance | None
     function: Function | None
@@ -29,6 +29,7 @@ class RetryPolicy(Struct, frozen=True):
     wait: Wait
     on: tuple[Value, ...] | None
     site: Site
+    sorts: bool = False
 
 
 class Policies(Struct, eq=False):
@@ -68,8 +69,8 @@ class Policies(Struct, eq=False):
         waiting = self._argument(value, site, fact.wait_keyword)
         wait = self._wait_of(*waiting) if waiting is not None else wait
         sorts = keyword_or_position(value.call, fact.but_keyword) is not None
-        on = None if sorts else self._on(value, self._argument(value, site, fact.on_keyword, fact.on_position))
-        return RetryPolicy(value, None, attempts, endless, wait, on, site)
+        on = self._on(value, self._argument(value, site, fact.on_keyword, fact.on_position))
+        return RetryPolicy(value, None, attempts, endless, wait, on, site, sorts)
 
     def _argument(self, value: Instance, site: Site, keyword: str, position: int = -1) -> tuple[ast.expr, Scope] | None:
         """What a policy is given, and where that stands. Where a function of the project makes it, what is one of the

@@ -177,7 +177,12 @@ class RetryOnEverything(RetryVisitor):
     # -- decorators and iterators --------------------------------------------------------------------------------
 
     def on_decorator(self, place: cst.BaseExpression, policy: RetryPolicy, function: Function) -> None:
-        if policy.function is not None or self.semantics.attempts.lets_go(function) or not self.talks(function):
+        if (
+            policy.function is not None
+            or policy.sorts
+            or self.semantics.attempts.lets_go(function)
+            or not self.talks(function)
+        ):
             return
         if not self._wide(policy):
             self._of_statuses(place, policy, function)
