@@ -27,7 +27,7 @@ _QUICK = frozenset(
         "strip", "join", "append", "lower", "replace", "open", "unlink", "remove", "rename", "mkdir", "exists",
         "write_text", "acquire", "release", "commit", "rollback", "flush", "click", "fill", "press", "evaluate",
         "communicate", "isinstance", "hasattr", "getattr", "setattr", "cast", "get_running_loop", "time", "monotonic",
-        "perf_counter", "iscoroutinefunction", "with_suffix",
+        "perf_counter", "iscoroutinefunction", "with_suffix", "cleanup", "rmtree",
     }
 )  # fmt: skip
 _READING = re.compile(r"^_*(parse|validate|format|decode|encode|normali[sz]e|clean)(_|$)|^_*get_?conn(ection)?$")
