@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
@@ -240,3 +240,9 @@ def in_raising_handler(block: ast.Try, function: Function) -> bool:
             if keeps or not ways_out(handler.body) - {"raise"}:
                 return True
     return False
+
+
+def always_raise(functions: Iterable[Function]) -> bool:
+    """Whether there are functions, and each of them raises on every path."""
+    bodies = [item.node.body for item in functions]
+    return bool(bodies) and not any(ways_out(body) - {"raise"} for body in bodies)

@@ -13,7 +13,7 @@ from safecall_lint.finding import Safety
 from safecall_lint.semantics.flags import ended_by_flag
 from safecall_lint.semantics.flow import following, own_nodes, ways_out
 from safecall_lint.semantics.model import Function
-from safecall_lint.semantics.raising import in_raising_handler, within
+from safecall_lint.semantics.raising import always_raise, in_raising_handler, within
 from safecall_lint.semantics.values import Symbol, Value
 from safecall_lint.visiting.rewriting import before_handler, ending_in_raise, spelled
 from safecall_lint.visiting.visitor import Rewrite, Visitor
@@ -199,21 +199,16 @@ class SwallowedCancellation(Visitor):
     def _ends(self, block: ast.Try, handler: ast.ExceptHandler, function: Function) -> bool:
         """Whether the function was at its end anyway: it raises next, or the body was its loop and nothing is left."""
         rest = following(block, function.node.body) or []
-        if rest and (not ways_out(rest) - {"raise"} or self._raises(rest, function)):
+        last = getattr(rest[-1], "value", None) if rest else None
+        called = self.semantics.evaluator.callees(last, function) if isinstance(last, ast.Call) else []
+        if rest and not ways_out(rest) - ({"raise", "end"} if always_raise(called) else {"raise"}):
             return True
         looped = any(within(item.frame, block) for item in function.scan.loops)
         values = [item for item in function.scan.returns if not _none(item.value)]
-        last = block.end_lineno or block.lineno
+        final = block.end_lineno or block.lineno
         if looped and self._named(handler, function):
             return all(isinstance(item, ast.Return) for item in rest)
-        return all(item.lineno < block.lineno for item in values) and not any(item.lineno > last for item in values)
-
-    def _raises(self, rest: list[ast.stmt], function: Function) -> bool:
-        """Whether a block ends in a call of a function of the project that always raises."""
-        last = rest[-1].value if isinstance(rest[-1], ast.Expr) else None
-        callees = self.semantics.evaluator.callees(last, function) if isinstance(last, ast.Call) else []
-        always = bool(callees) and all(not ways_out(item.node.body) - {"raise"} for item in callees)
-        return always and not ways_out(rest) - {"raise", "end"}
+        return all(item.lineno < block.lineno for item in values) and not any(item.lineno > final for item in values)
 
     # -- GeneratorExit -------------------------------------------------------------------------------------------
 
