@@ -17,7 +17,7 @@ from safecall_lint.visiting.visitor import Rewrite, Visitor
 if TYPE_CHECKING:
     from safecall_lint.knowledge import Fact
     from safecall_lint.semantics.deployment import Processes
-    from safecall_lint.semantics.model import Class
+    from safecall_lint.semantics.model import Class, Function
 
 
 class PerPodCircuitBreaker(Visitor):
@@ -29,7 +29,9 @@ class PerPodCircuitBreaker(Visitor):
         if fact is not None and fact.kind == "breaker":
             if in_memory(call, self.context.scope, fact, self.semantics.evaluator):
                 self._in_memory(node, self._threshold(call, fact), shared(node, fact, self.context))
-        elif outlives(self.context.twin(self.context.statement()), self.context.scope) and self._own(call):
+        elif _registry(self.context.function) or not self._own(call):
+            return
+        elif outlives(self.context.twin(self.context.statement()), self.context.scope):
             self._in_memory(node, None, None)
 
     def _in_memory(self, node: cst.Call, threshold: float | None, fix: Rewrite | None) -> None:
@@ -64,6 +66,11 @@ class PerPodCircuitBreaker(Visitor):
         calls = [(site.node, method) for method in cls.methods.values() for site in method.scan.calls]
         found = [value for call, method in calls for value in self.semantics.evaluator.values(call.func, method)]
         return [value.cls for value in found if isinstance(value, ClassValue) and "breaker" in value.cls.name.lower()]
+
+
+def _registry(function: Function | None) -> bool:
+    """Whether a method belongs to a class that holds breakers: where that one is made is what is told."""
+    return function is not None and function.cls is not None and "breaker" in function.cls.name.lower()
 
 
 def _counts(cls: Class) -> bool:

@@ -88,7 +88,7 @@ class SwallowedCancellation(Visitor):
     def _meant(self, block: ast.Try, handler: ast.ExceptHandler, function: Function) -> bool:
         """Whether the code cancels what it waits for, keeps the exception, or asks who was cancelled."""
         for site in function.scan.calls:
-            name = _called(site)
+            name = getattr(site.node.func, "attr", getattr(site.node.func, "id", ""))
             if name.startswith(("cancel", "_cancel")) and site.node.lineno <= handler.lineno and not _in_callback(site):
                 return True
             if name in ("uncancel", "cancelling"):
@@ -277,11 +277,6 @@ def _of_task(node: ast.AST) -> bool:
         plain = all(not isinstance(part, ast.Call) for arg in value.args for part in ast.walk(arg))
         return name in _WAITS and plain
     return True
-
-
-def _called(site: CallSite) -> str:
-    func = site.node.func
-    return func.attr if isinstance(func, ast.Attribute) else getattr(func, "id", "")
 
 
 def _in_callback(site: CallSite) -> bool:
